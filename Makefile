@@ -1,0 +1,195 @@
+# Seatrial's make targets. `make` alone lists them; README.md and CONTRIBUTING.md explain them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+.NOTPARALLEL:
+.SUFFIXES:
+
+# The system's Python, by its path: another python3 on PATH may lack venv or be too old.
+PYTHON ?= /usr/bin/python3
+# What `make conformance` judges, by name or path: RUNTIME="crun /usr/local/bin/youki". Blank: all found.
+RUNTIME ?=
+# What `make suite`, and so `make test`, runs the suite on.
+SUITE_RUNTIMES ?= crun runc
+# More arguments for `seatrial test` or pytest.
+ARGS ?=
+# Only `make lock` uses it.
+UV_VERSION := 0.13.9
+
+PACKAGES := gcc libc6-dev make python3 python3-venv git runc crun
+VENV := .venv
+BIN := $(VENV)/bin
+PROBE := conformance/src/seatrial/conformance/bin/probe
+C_PROBE := $(wildcard conformance/csrc/probe/*.c conformance/csrc/probe/*.h)
+C_SOURCES := $(wildcard conformance/csrc/*/*.c)
+C_FILES := $(C_SOURCES) $(wildcard conformance/csrc/*/*.h)
+C_WARNINGS := -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export PIP_NO_INPUT := 1
+
+.PHONY: help
+help: ## list these targets
+	@echo "Seatrial. Give one of these to make:"
+	sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+# --- Set-up ------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(VENV)/.installed $(PROBE) ## install what is needed: Debian packages, .venv, the probe
+
+# Asks dpkg first, so that a machine that has everything needs no network and hears nothing. A
+# command that came some other way counts too: installing Debian's runc would remove Docker's.
+.PHONY: packages
+packages:
+	@has() { PATH="$$PATH:/usr/sbin:/sbin" type -P "$$1" >/dev/null; }
+	missing=()
+	for package in $(PACKAGES); do
+	    if dpkg-query -W -f='$${db:Status-Abbrev}' "$$package" 2>/dev/null | grep -q '^ii'; then continue; fi
+	    case $$package in
+	        libc6-dev) [ ! -e /usr/include/stdio.h ] || continue ;;
+	        python3-venv) ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || continue ;;
+	        python3) ! has $(PYTHON) || continue ;;
+	        gcc) ! has "$${CC:-gcc}" || continue ;;
+	        *) ! has "$$package" || continue ;;
+	    esac
+	    missing+=("$$package")
+	done
+	[ $${#missing[@]} -gt 0 ] || exit 0
+	if has apt-get && [ "$$(id -u)" = 0 ]; then
+	    echo "== installing Debian packages: $${missing[*]}"
+	    export DEBIAN_FRONTEND=noninteractive
+	    install=(apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends)
+	    # With fresh package lists already there no update is needed; with stale or no lists it is.
+	    "$${install[@]}" "$${missing[@]}" </dev/null >/dev/null 2>&1 && exit 0
+	    apt-get update -qq </dev/null
+	    "$${install[@]}" "$${missing[@]}" </dev/null >/dev/null
+	    exit 0
+	fi
+	if has apt-get; then
+	    echo "== missing, and only root can install them: apt-get install $${missing[*]}"
+	else
+	    echo "== missing, to be installed with this system's package manager (named as in Debian): $${missing[*]}"
+	fi
+	for package in "$${missing[@]}"; do
+	    case $$package in
+	        runc|crun) echo "== going on without $$package: nothing needs it but a trial of it" ;;
+	        libc6-dev) echo "== going on: compiling the probe will tell whether a static C library is there" ;;
+	        *) echo "== cannot go on without $$package"; exit 1 ;;
+	    esac
+	done
+
+# Made anew when the lock changes, so that nothing is left of the versions before.
+$(VENV)/.locked: requirements.lock | packages
+	@echo "== installing the locked Python packages into $(VENV)"
+	if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+	    echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"
+	    exit 1
+	fi
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements.lock
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml hatch_build.py
+	@echo "== installing seatrial into $(VENV), from this tree"
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+$(PROBE): $(C_PROBE) hatch_build.py | $(VENV)/.installed
+	@echo "== compiling the probe"
+	$(BIN)/python hatch_build.py
+
+# --- Trials ------------------------------------------------------------------------------------
+
+.PHONY: conformance
+conformance: setup ## judge runtimes: RUNTIME="crun /path/to/another", blank for all on this machine
+	@echo "== judging $(or $(strip $(RUNTIME)),every runtime on this machine)"
+	$(BIN)/seatrial test $(foreach runtime,$(RUNTIME),--runtime $(runtime)) $(ARGS)
+
+.PHONY: suite
+suite: setup ## run the suite on SUITE_RUNTIMES (crun and runc)
+	@echo "== running the suite on $(SUITE_RUNTIMES)"
+	$(BIN)/seatrial test $(foreach runtime,$(SUITE_RUNTIMES),--runtime $(runtime)) $(ARGS)
+
+# --- Checks of Seatrial itself -----------------------------------------------------------------
+
+.PHONY: test
+test: lint types imports requirements check-c test-harness suite ## everything that CI runs
+
+.PHONY: lint
+lint: setup ## lint, and check the formatting of Python and C
+	@echo "== linting"
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(if $(C_FILES),$(BIN)/clang-format --dry-run -Werror $(C_FILES))
+
+.PHONY: types
+types: setup ## check the types (mypy, strict)
+	@echo "== checking types"
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: setup ## check who imports whom
+	@echo "== checking imports"
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: requirements
+requirements: setup ## check the registry: ids, anchors, every row with a test or a reason
+	@echo "== checking the registry of requirements"
+	$(BIN)/seatrial requirements check
+
+.PHONY: check-c
+check-c: setup ## compile the C code under gcc's static analyzer
+	@echo "== analyzing C"
+	scratch=$$(mktemp -d)
+	trap 'rm -rf "$$scratch"' EXIT
+	for source in $(C_SOURCES); do
+	    gcc $(C_WARNINGS) -fanalyzer -S -o "$$scratch/out.s" "$$source"
+	done
+
+# Apart from `make test`: its wheel is 150 MB, and what it says depends on its version.
+.PHONY: tidy
+tidy: ## look at the C code with clang-tidy, if that is installed
+	@echo "== linting C with clang-tidy"
+	if ! type -P clang-tidy >/dev/null; then echo "clang-tidy is missing (hint: apt-get install clang-tidy)"; exit 1; fi
+	clang-tidy --quiet $(C_SOURCES) -- -std=c11 -D_GNU_SOURCE
+
+.PHONY: test-harness
+test-harness: setup ## run the harness's own tests
+	@echo "== testing the harness"
+	$(BIN)/pytest -q $(ARGS)
+
+# --- Chores ------------------------------------------------------------------------------------
+
+.PHONY: format
+format: setup ## format Python and C in place, and fix what the linter can
+	@echo "== formatting"
+	$(BIN)/ruff check --quiet --fix-only
+	$(BIN)/ruff format --quiet
+	$(if $(C_FILES),$(BIN)/clang-format -i $(C_FILES))
+
+.PHONY: lock
+lock: ## renew requirements.lock with the newest versions that pyproject.toml allows
+	@echo "== renewing requirements.lock"
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/pip install --quiet uv==$(UV_VERSION)
+	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile pyproject.toml \
+	    --group dev --universal --python-version 3.11 --upgrade --generate-hashes \
+	    --quiet --output-file requirements.lock
+	if grep -n '://' requirements.lock; then echo "requirements.lock must hold no address"; exit 1; fi
+
+.PHONY: wheel
+wheel: setup ## build the wheel into dist/
+	@echo "== building the wheel"
+	$(BIN)/hatchling build -t wheel
+
+.PHONY: clean
+clean: ## remove all that make and the tools have made, .venv too
+	@echo "== cleaning"
+	rm -rf $(VENV) build dist $(dir $(PROBE)) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The ``seatrial`` command, one module per subcommand."""

@@ -1,0 +1,42 @@
+"""``seatrial``: the harness's command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import metadata
+
+from seatrial.conformance import terminal
+from seatrial.conformance.cli import report, requirements, runtimes, test
+from seatrial.conformance.errors import SeatrialError, UnfitError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; return its exit status (2 for usage, 3 for an unfit environment)."""
+    parser = argparse.ArgumentParser(
+        prog="seatrial", description="The sea trial for OCI container runtimes."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"seatrial {metadata.version('seatrial')}"
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (test, requirements, runtimes, report):
+        command.add_parser(subparsers)
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and not getattr(arguments, "takes_rest", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
+    try:
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()
+    except SeatrialError as error:
+        terminal.complain(error)
+        return 3 if isinstance(error, UnfitError) else 2
+    except BrokenPipeError:
+        # The reader has seen enough, as with head(1).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return status

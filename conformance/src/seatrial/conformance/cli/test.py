@@ -1,0 +1,44 @@
+"""``seatrial test``: judge runtimes; the same as ``pytest`` over the suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seatrial.conformance.collection import IN_PROCESS
+from seatrial.conformance.data import data_directory
+
+if TYPE_CHECKING:
+    import argparse
+
+_EPILOG = """\
+Options of pytest and of the suite are passed on, such as --runtime, --requirement, --results,
+--strict, --spec, --view, -k, -x, -v; "seatrial test --help-pytest" lists them all.
+
+exit status: 0 all as expected, 1 something was not, 2 wrong usage, 3 nothing could be judged
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    import argparse  # noqa: PLC0415 - for the formatter only
+
+    parser = subparsers.add_parser(
+        "test",
+        help="judge runtimes against the runtime-spec",
+        description="Judge every runtime on this machine, or those given, against the spec.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--help-pytest", action="store_true", help="show all options")
+    parser.set_defaults(run=run, takes_rest=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run pytest over the suite; pytest's own usage error becomes ours."""
+    rest = ["--help"] if arguments.help_pytest else arguments.rest
+    suite = str(data_directory("suite"))
+    status = int(pytest.main([suite, *IN_PROCESS, *rest]))
+    return 2 if status == pytest.ExitCode.USAGE_ERROR else status

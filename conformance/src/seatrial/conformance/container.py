@@ -1,0 +1,185 @@
+"""One container under test, from before create to after delete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from seatrial.conformance import processes, report
+from seatrial.conformance.errors import HarnessError, Hung, Malformed
+from seatrial.conformance.runtime import parse_object
+from seatrial.conformance.spawn import Streams
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from seatrial.conformance.bundle import Bundle
+    from seatrial.conformance.report import Report
+    from seatrial.conformance.runtime import Runtime
+    from seatrial.conformance.spawn import Result
+
+
+class Container:
+    """A container of the runtime under test; as a context it leaves nothing of itself behind.
+
+    ``create`` and the other operations return a ``Result`` whatever came of them.  ``pid`` is the
+    container process in our pid namespace, known once create succeeded; its end is an event
+    (pidfd), and being its subreaper the harness collects its ``exit_status`` (negative: signal).
+    ``exists`` is true from a successful create to a successful delete, ``refused`` if create failed.
+    """
+
+    def __init__(self, runtime: Runtime, bundle: Bundle, identifier: str) -> None:
+        """Name a container; nothing is created yet."""
+        self.runtime = runtime
+        self.bundle = bundle
+        self.id = identifier
+        self.streams = Streams()
+        self.pid: int | None = None
+        self.exit_status: int | None = None
+        self.exists = False
+        self.refused = False
+        self._pidfd = -1
+        self._consumed = 0
+
+    # The operations
+
+    def create(self, **options: str | int | None | tuple[int, ...]) -> Result:
+        """Create it; ``options`` go to ``Runtime.invoke`` (bundle=, console_socket=, cwd=, ...)."""
+        pid_file = self.bundle.path / f"{self.id}.pid"
+        values: dict[str, Any] = {"bundle": str(self.bundle.path), "stdin": subprocess.DEVNULL}
+        if self.runtime.adapter.has("create", "pid_file"):
+            values["pid_file"] = str(pid_file)
+        values |= options
+        result = self.runtime.invoke("create", id=self.id, streams=self.streams, **values)
+        self.exists = result.exit_status == 0
+        self.refused = not self.exists
+        if self.exists:
+            self._adopt(pid_file)
+        return result
+
+    def start(self) -> Result:
+        """Start it."""
+        return self.runtime.start(self.id)
+
+    def kill(self, signal: str = "KILL") -> Result:
+        """Send it ``signal``, a name without SIG or a number."""
+        return self.runtime.kill(self.id, signal)
+
+    def delete(self) -> Result:
+        """Delete it."""
+        result = self.runtime.delete(self.id)
+        self.exists = self.exists and result.exit_status != 0
+        return result
+
+    def state(self) -> dict[str, Any]:
+        """Return its state; an error of the operation is a failed assertion."""
+        result = self.runtime.state(self.id)
+        assert result.ok, result  # noqa: S101 - a verdict
+        return parse_object(result)
+
+    # What it does
+
+    def wait(self) -> None:
+        """Wait until the container process has ended, reading its streams meanwhile.
+
+        Raises ``Hung`` after the runtime's timeout.
+        """
+        if self.pid is None:
+            raise HarnessError(f"container {self.id} was not created, so nothing can be waited for")
+        deadline = time.monotonic() + self.runtime.timeout_s
+        while self._pidfd >= 0:
+            ready = self._poll(deadline)
+            if self._pidfd in ready:
+                status = processes.reap(self.pid, block=True)
+                self.exit_status = status if status is not None else self.exit_status
+                os.close(self._pidfd)
+                self._pidfd = -1
+
+    def output(self) -> bytes:
+        """Wait for the end of the container process, and return what it wrote to stdout."""
+        self.wait()
+        self.streams.read()
+        return self.streams.stdout.content
+
+    def report(self) -> Report:
+        """Wait for the end of the container process, and return the report it printed last."""
+        lines = self.output().splitlines()
+        if not lines:
+            raise Malformed(
+                f"the program ended with status {self.exit_status} and printed nothing"
+                f" (stderr {self.streams.stderr.content.decode(errors='backslashreplace')!r})"
+            )
+        return report.parse(lines[-1])
+
+    def read_line(self) -> dict[str, Any]:
+        """Return the next line that the probe printed, waiting for it."""
+        deadline = time.monotonic() + self.runtime.timeout_s
+        while True:
+            rest = self.streams.stdout.content[self._consumed :]
+            line, newline, _ = rest.partition(b"\n")
+            if newline:
+                self._consumed += len(line) + 1
+                return report.parse_line(line)
+            if self.streams.stdout.ended:
+                raise Malformed(
+                    f"the program ended without a line"
+                    f" (stderr {self.streams.stderr.content.decode(errors='backslashreplace')!r})"
+                )
+            self._poll(deadline)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the container process is there and has not ended."""
+        return self._pidfd >= 0 and not processes.poll([self._pidfd], 0)
+
+    def namespace(self, kind: str) -> str:
+        """Return the name of one namespace of the container process, as the host sees it."""
+        return os.readlink(f"/proc/{self.pid}/ns/{kind}")
+
+    def _poll(self, deadline: float) -> list[int]:
+        watched = [stream.reader for stream in self.streams.open()]
+        watched += [self._pidfd] if self._pidfd >= 0 else []
+        ready = processes.poll(watched, deadline - time.monotonic()) if watched else []
+        self.streams.read()
+        if not ready:
+            raise Hung(
+                f"the container process did not come to its end within {self.runtime.timeout_s:g} s"
+                if self.pid
+                else "no output within the timeout"
+            )
+        return ready
+
+    def _adopt(self, pid_file: Path) -> None:
+        text = ""
+        with contextlib.suppress(OSError):
+            text = pid_file.read_text().strip()
+        if not text:
+            state = self.runtime.state(self.id)
+            text = str(parse_object(state).get("pid", "")) if state.exit_status == 0 else ""
+        if not text.isdigit() or text == "0":
+            return
+        self.pid = int(text)
+        with contextlib.suppress(ProcessLookupError):
+            self._pidfd = os.pidfd_open(self.pid)
+
+    # Its end
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close what the harness holds of it; the harness sees to the rest."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self.streams.close()

@@ -1,0 +1,158 @@
+"""Expectations: which failures of a runtime are known, and why.  A second axis beside verdicts.
+
+They never change what was seen; they only decide the exit status.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from seatrial.conformance.data import data_directory
+from seatrial.conformance.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from seatrial.conformance.registry import Registry
+    from seatrial.conformance.verdicts import Verdict
+
+_KEYS = {"requirement", "status", "test", "when", "reason", "url"}
+_REQUIRED = ("requirement", "status", "reason", "url")
+#: Kinds of failure that no expectation covers: a crash or a hang is news every time.
+_NEVER_KNOWN = frozenset({"crashed", "hung"})
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One known failure; ``test`` narrows it to the tests whose name is that."""
+
+    requirement: str
+    reason: str
+    url: str
+    test: str = ""
+    version: SpecifierSet | None = None
+    kernel: SpecifierSet | None = None
+
+    def applies(self, runtime_version: str, kernel: str) -> bool:
+        """Whether it is about this version of the runtime on this kernel."""
+        return _within(self.version, runtime_version) and _within(self.kernel, kernel)
+
+    def covers(self, verdict: Verdict, requirement: str) -> bool:
+        """Whether ``verdict`` on ``requirement`` is what it is about."""
+        name = verdict.test.rpartition("::")[2].partition("[")[0]
+        return requirement == self.requirement and self.test in {"", name}
+
+
+def _within(specifier: SpecifierSet | None, text: str) -> bool:
+    if specifier is None:
+        return True
+    found = re.match(r"\d+(\.\d+)*", text)
+    try:
+        return found is not None and specifier.contains(Version(found[0]), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def load(path: Path, registry: Registry) -> list[Expectation]:
+    """Read an expectations file; raises ``UsageError`` naming file, entry and key."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read expectations {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"expectations {path} is not TOML: {error}") from None
+    entries = table.pop("expect", [])
+    if table or not isinstance(entries, list):
+        raise UsageError(f"expectations {path}: only [[expect]] tables belong there")
+    return [_entry(path, number, entry, registry) for number, entry in enumerate(entries, 1)]
+
+
+def for_runtime(name: str, registry: Registry) -> list[Expectation]:
+    """Return the expectations that come with the harness for the runtime ``name``."""
+    path = data_directory("expectations") / f"{name}.toml"
+    return load(path, registry) if path.is_file() else []
+
+
+def _entry(path: Path, number: int, entry: Any, registry: Registry) -> Expectation:  # noqa: ANN401
+    where = f"expectations {path}, entry {number}"
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where}: not a table")
+    for key in entry:
+        if key not in _KEYS:
+            raise UsageError(
+                f"{where}: unknown key {key}", hint=f"the keys are {', '.join(sorted(_KEYS))}"
+            )
+    for key in _REQUIRED:
+        if not isinstance(entry.get(key), str) or not entry[key]:
+            raise UsageError(f"{where}: {key} is missing or not a text")
+    registry.find(entry["requirement"])
+    if entry["status"] != "fail":
+        raise UsageError(f'{where}: status has to be "fail", not {entry["status"]!r}')
+    when = entry.get("when", {})
+    if not isinstance(when, dict) or not when.keys() <= {"version", "kernel"}:
+        raise UsageError(f"{where}: when takes version and kernel")
+    return Expectation(
+        requirement=entry["requirement"],
+        reason=entry["reason"],
+        url=entry["url"],
+        test=entry.get("test", ""),
+        version=_specifier(where, when.get("version")),
+        kernel=_specifier(where, when.get("kernel")),
+    )
+
+
+def _specifier(where: str, text: object) -> SpecifierSet | None:
+    if text is None:
+        return None
+    try:
+        return SpecifierSet(str(text))
+    except InvalidSpecifier:
+        raise UsageError(f"{where}: {text!r} is not a version range", hint='">=1.1,<1.2"') from None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Verdicts seen against expectations."""
+
+    verdicts: list[Verdict]
+    unexpected_passes: list[Expectation]
+
+
+def compare(
+    verdicts: Iterable[Verdict],
+    expectations: Iterable[Expectation],
+    runtime_version: str,
+    kernel: str | None = None,
+) -> Outcome:
+    """Mark the verdicts that are known failures, and find expectations that no longer hold.
+
+    ``kernel`` is the release that the verdicts are from; default: the running one.
+    """
+    kernel = platform.release() if kernel is None else kernel
+    active = [each for each in expectations if each.applies(runtime_version, kernel)]
+    failed: set[Expectation] = set()
+    passed: set[Expectation] = set()
+    marked: list[Verdict] = []
+    for verdict in verdicts:
+        covered = {
+            requirement: [each for each in active if each.covers(verdict, requirement)]
+            for requirement in verdict.requirements
+        }
+        listed = {each for found in covered.values() for each in found}
+        if verdict.status == "fail":
+            failed |= listed
+            known = all(covered.values()) and verdict.kind not in _NEVER_KNOWN
+            marked.append(replace(verdict, known=known))
+            continue
+        if verdict.status in {"pass", "note"} and not verdict.audit:
+            passed |= listed
+        marked.append(verdict)
+    return Outcome(marked, [each for each in active if each in passed - failed])

@@ -1,0 +1,239 @@
+"""Facts about this host, found by looking, and the needs of requirements judged by them."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.conformance import cgroups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seatrial.conformance.adapters import Adapter
+
+CAPABILITIES = (
+    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID "
+    "CAP_SETUID CAP_SETPCAP CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST "
+    "CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO "
+    "CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE "
+    "CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE "
+    "CAP_AUDIT_CONTROL CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM "
+    "CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE"
+).split()
+"""Names in the order of their numbers (linux/capability.h)."""
+
+_V1_NAMES = {"io": "blkio"}
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Whether something is there, and what was looked at to say so."""
+
+    met: bool
+    text: str
+
+    def __bool__(self) -> bool:
+        """Whether it is there."""
+        return self.met
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _exists(path: str) -> Evidence:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return Evidence(met=False, text=f"{path}: {errno.errorcode.get(error.errno or 0, '?')}")
+    return Evidence(met=True, text=f"{path} exists")
+
+
+def status_field(name: str) -> str:
+    """Return one field of our own /proc/thread-self/status (proc(5)); empty when it lacks it."""
+    for line in (_read("/proc/thread-self/status") or "").splitlines():
+        key, _, value = line.partition(":")
+        if key == name:
+            return value.strip()
+    return ""
+
+
+def held_capabilities() -> frozenset[str]:
+    """Return the names of the capabilities in our effective set."""
+    mask = int(status_field("CapEff") or "0", 16)
+    return frozenset(name for number, name in enumerate(CAPABILITIES) if mask >> number & 1)
+
+
+def withheld_capabilities() -> list[str]:
+    """Return the capabilities that the kernel has and we do not, in their order."""
+    last = int(_read("/proc/sys/kernel/cap_last_cap") or "40")
+    held = held_capabilities()
+    return [name for name in CAPABILITIES[: last + 1] if name not in held]
+
+
+def kernel_release() -> tuple[int, int]:
+    """Return the running kernel's major and minor number."""
+    match = re.match(r"(\d+)\.(\d+)", platform.release())
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def security_modules() -> list[str]:
+    """Return the active security modules (/sys/kernel/security/lsm); empty when not shown."""
+    return [name for name in (_read("/sys/kernel/security/lsm") or "").split(",") if name]
+
+
+def filesystems() -> list[str]:
+    """Return the file systems that the kernel knows now (/proc/filesystems)."""
+    return [line.split()[-1] for line in (_read("/proc/filesystems") or "").splitlines() if line]
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return ""
+
+
+def describe() -> dict[str, object]:
+    """Return the facts for the header of a results file."""
+    found = cgroups.hierarchies()
+    return {
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+        "distribution": _distribution(),
+        "processors": os.cpu_count() or 0,
+        "cgroups": {
+            "mode": cgroups.mode(found),
+            "controllers": sorted({name for each in found for name in each.controllers}),
+        },
+        "capabilities_withheld": withheld_capabilities(),
+        "security_modules": security_modules(),
+        "filesystems": sorted(filesystems()),
+        "uid": os.geteuid(),
+        "clone_newuser": bool(_read("/proc/sys/user/max_user_namespaces") not in {None, "0"}),
+    }
+
+
+def need(name: str, adapter: Adapter | None = None) -> Evidence:
+    """Judge one need of the registry's vocabulary on this host, with evidence either way."""
+    if adapter is not None and name in _OF_RUNTIMES:
+        return _of_runtime(name, adapter)
+    return _need(name)
+
+
+_OF_RUNTIMES = {
+    "exec": ("exec", None),
+    "update": ("update", None),
+    "features": ("features", None),
+    "pty": ("create", "console_socket"),
+    "log": ("create", "log"),
+}
+
+
+def _of_runtime(name: str, adapter: Adapter) -> Evidence:
+    verb, value = _OF_RUNTIMES[name]
+    met = adapter.has(verb, value)
+    what = f"{verb} with {value}" if value else verb
+    return Evidence(met, f"the adapter of {adapter.name} has {'' if met else 'no '}{what}")
+
+
+def _need(name: str) -> Evidence:
+    kind, _, value = name.partition(":")
+    if kind == "cap":
+        capability = f"CAP_{value.upper()}"
+        met = capability in held_capabilities()
+        return Evidence(met, f"{capability} is {'held' if met else 'withheld from the harness'}")
+    if kind == "controller":
+        return _controller(value)
+    if name.startswith("kernel>="):
+        wanted = tuple(int(part) for part in name.removeprefix("kernel>=").split("."))
+        return Evidence(kernel_release() >= wanted, f"kernel {platform.release()}")
+    if name in _NEEDS:
+        return _NEEDS[name]()
+    return Evidence(met=False, text=f"nothing here knows how to look for {name!r}")
+
+
+def _controller(name: str) -> Evidence:
+    names = {name, _V1_NAMES.get(name, name)}
+    found = cgroups.hierarchies()
+    for each in found:
+        if names & each.controllers:
+            return Evidence(met=True, text=f"controller {name} at {each.path}")
+        if each.version == 2 and name in {"devices", "freezer"}:
+            return Evidence(met=True, text=f"{name} is part of the unified hierarchy")
+    return Evidence(met=False, text=f"no hierarchy of {[str(each.path) for each in found]} has it")
+
+
+def _namespace(kind: str) -> Callable[[], Evidence]:
+    return lambda: _exists(f"/proc/self/ns/{kind}")
+
+
+def _root() -> Evidence:
+    mapping = " ".join((_read("/proc/self/uid_map") or "").split())
+    met = os.geteuid() == 0 and mapping == "0 0 4294967295"
+    return Evidence(met, f"effective uid {os.geteuid()}, uid_map {mapping}")
+
+
+def _seccomp() -> Evidence:
+    actions = _read("/proc/sys/kernel/seccomp/actions_avail")
+    return Evidence(actions is not None, f"seccomp actions_avail: {actions or 'not there'}")
+
+
+def _seccomp_notify() -> Evidence:
+    actions = _read("/proc/sys/kernel/seccomp/actions_avail") or ""
+    return Evidence("user_notif" in actions.split(), f"seccomp actions_avail: {actions}")
+
+
+def _module(name: str) -> Callable[[], Evidence]:
+    def look() -> Evidence:
+        modules = security_modules()
+        if not modules and name == "apparmor":
+            return _exists("/sys/kernel/security/apparmor")
+        if not modules and name == "selinux":
+            return _exists("/sys/fs/selinux/enforce")
+        return Evidence(name in modules, f"security modules: {', '.join(modules)}")
+
+    return look
+
+
+def _cgroup_version(version: int) -> Callable[[], Evidence]:
+    def look() -> Evidence:
+        found = [each for each in cgroups.hierarchies() if each.version == version]
+        met = any(each.controllers for each in found) if version == 1 else bool(found)
+        return Evidence(met, f"cgroup mode {cgroups.mode(cgroups.hierarchies())}")
+
+    return look
+
+
+_NEEDS: dict[str, Callable[[], Evidence]] = {
+    "apparmor": _module("apparmor"),
+    "selinux": _module("selinux"),
+    "cgroup-v1": _cgroup_version(1),
+    "cgroup-v2": _cgroup_version(2),
+    "cgroupns": _namespace("cgroup"),
+    "ipcns": _namespace("ipc"),
+    "mntns": _namespace("mnt"),
+    "netns": _namespace("net"),
+    "pidns": _namespace("pid"),
+    "timens": _namespace("time"),
+    "userns": _namespace("user"),
+    "utsns": _namespace("uts"),
+    "root": _root,
+    "seccomp": _seccomp,
+    "seccomp-notify": _seccomp_notify,
+    "hook": lambda: Evidence(met=True, text="the probe is the hook"),
+    "pty": lambda: _exists("/dev/ptmx"),
+    "resctrl": lambda: _exists("/sys/fs/resctrl/schemata"),
+    "hugetlb": lambda: _exists("/sys/kernel/mm/hugepages"),
+}

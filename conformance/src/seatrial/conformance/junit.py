@@ -1,0 +1,62 @@
+"""JUnit XML of a results file: one suite per runtime, requirement ids as properties."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from seatrial.conformance.registry import Registry
+    from seatrial.conformance.results import Results
+    from seatrial.conformance.verdicts import Verdict
+
+
+def document(results: Results, registry: Registry) -> str:
+    """Return the XML text; a failure is what was seen, whether it is known or not."""
+    root = ET.Element("testsuites", name="seatrial")
+    for runtime in results.header["runtimes"]:
+        own = [verdict for verdict in results.verdicts if verdict.runtime == runtime["name"]]
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=f"{runtime['name']} {runtime['version']}",
+            timestamp=results.header["started"],
+            tests=str(len(own)),
+            failures=str(sum(verdict.status == "fail" for verdict in own)),
+            errors=str(sum(verdict.status == "error" for verdict in own)),
+            skipped=str(sum(verdict.status == "skip" for verdict in own)),
+            time=f"{sum(verdict.duration_s for verdict in own):.3f}",
+        )
+        for verdict in own:
+            _case(suite, verdict, registry)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _case(suite: ET.Element, verdict: Verdict, registry: Registry) -> None:
+    folder, _, name = verdict.test.rpartition("::")
+    case = ET.SubElement(
+        suite,
+        "testcase",
+        classname=folder.removesuffix(".py").replace("/", "."),
+        name=name + (" (audit)" if verdict.audit else ""),
+        time=f"{verdict.duration_s:.4f}",
+    )
+    properties = ET.SubElement(case, "properties")
+    for identifier in verdict.requirements:
+        ET.SubElement(properties, "property", name="requirement", value=identifier)
+        ET.SubElement(properties, "property", name="level", value=registry[identifier].level)
+    if verdict.status == "fail":
+        ET.SubElement(case, "failure", type=verdict.kind or "wrong", message=_xml(verdict.message))
+    elif verdict.status == "error":
+        ET.SubElement(case, "error", message=_xml(verdict.message))
+    elif verdict.status == "skip":
+        ET.SubElement(case, "skipped", message=_xml(verdict.evidence))
+    if verdict.notes or verdict.reproduce:
+        text = "\n".join([*verdict.notes, verdict.reproduce])
+        ET.SubElement(case, "system-out").text = _xml(text)
+
+
+def _xml(text: str) -> str:
+    # XML 1.0 has no way to write most control characters.
+    return "".join(c if c in "\t\n" or ord(c) >= ord(" ") else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,122 @@
+"""Processes: who is below us, waiting for their end by pidfd, ending a whole tree."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.conformance.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Make orphaned descendants our children (prctl(2)), so that none can hide from us."""
+    if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise HarnessError(f"prctl PR_SET_CHILD_SUBREAPER: {os.strerror(ctypes.get_errno())}")
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of all threads of ``pid``; empty when it is gone (proc(5))."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                text = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+                found.extend(int(word) for word in text.split())
+    return found
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Yield every process below ``pid``, parents first."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
+
+
+def command_line(pid: int) -> str:
+    """Return what ``pid`` runs, for messages; empty when it is gone."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+    return raw.replace(b"\0", b" ").decode(errors="replace").strip() or f"[{name}]"
+
+
+def reap(pid: int, *, block: bool = False) -> int | None:
+    """Collect ``pid`` if it is our child and has ended: its exit status, negative for a signal."""
+    try:
+        ended, status = os.waitpid(pid, 0 if block else os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def wait(pid: int, *, timeout_s: float) -> bool:
+    """Wait until ``pid`` has ended or is gone; ``False`` when the time is up first."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(poll([pidfd], timeout_s))
+    finally:
+        os.close(pidfd)
+
+
+def poll(descriptors: list[int], timeout_s: float) -> list[int]:
+    """Return the descriptors that are readable, hung up or ended within ``timeout_s``."""
+    poller = select.poll()
+    for descriptor in descriptors:
+        poller.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poller.poll(max(0.0, timeout_s) * 1000)]
+
+
+def end_all(spared: frozenset[int] = frozenset(), *, below: int | None = None) -> list[str]:
+    """Kill and collect every descendant but ``spared``; return the command lines of those alive.
+
+    Runs until none is left, because a process may fork while it is looked at.  Descendants of a
+    spared process are spared too.
+    """
+    top = os.getpid() if below is None else below
+    alive: list[str] = []
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        victims = [
+            pid
+            for child in children(top)
+            if child not in spared
+            for pid in (child, *descendants(child))
+        ]
+        if not victims:
+            return alive
+        for pid in victims:
+            line = command_line(pid)
+            if line and not _is_zombie(pid):
+                alive.append(line)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in victims:
+            wait(pid, timeout_s=5)
+            reap(pid)
+    raise HarnessError(f"processes that cannot be killed: {', '.join(alive)}")
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in {"Z", "X"}

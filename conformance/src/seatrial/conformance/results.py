@@ -1,0 +1,145 @@
+"""Results files: JSON Lines with a header, one line per verdict, and a footer."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import jsonschema
+
+from seatrial.conformance.data import schema_file
+from seatrial.conformance.errors import UsageError
+from seatrial.conformance.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The version of the format; files of another one are refused.
+FORMAT = 1
+
+
+def now() -> str:
+    """Return the time as results files write it: UTC, seconds, RFC 3339."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    schema = json.loads(schema_file("conformance-results.json").read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator(schema)
+
+
+class Writer:
+    """Writes one results file, line by line, so that a run that is killed leaves what it had."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path`` anew; raises ``UsageError`` when it cannot be written."""
+        self.path = path
+        self._tests = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write results to {path}: {error.strerror}") from None
+
+    def header(
+        self, *, spec: str, runtimes: list[dict[str, Any]], environment: Mapping[str, object]
+    ) -> None:
+        """Write the first line: what was judged, by what, where."""
+        self._line(
+            {
+                "type": "header",
+                "format": FORMAT,
+                "suite": {"name": "seatrial", "version": metadata.version("seatrial")},
+                "spec": spec,
+                "started": now(),
+                "runtimes": runtimes,
+                "environment": environment,
+            }
+        )
+
+    def verdict(self, verdict: Verdict) -> None:
+        """Write one verdict."""
+        self._tests += 1
+        self._line({"type": "verdict", **verdict.as_dict()})
+
+    def footer(self, *, exit_status: int, complete: bool) -> None:
+        """Write the last line and close the file."""
+        self._line(
+            {
+                "type": "footer",
+                "finished": now(),
+                "verdicts": self._tests,
+                "complete": complete,
+                "exit_status": exit_status,
+            }
+        )
+        self._file.close()
+
+    def _line(self, line: dict[str, Any]) -> None:
+        _validator().validate(line)
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise UsageError(f"cannot write results to {self.path}: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results file that was read whole."""
+
+    header: dict[str, Any]
+    verdicts: tuple[Verdict, ...]
+    footer: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and check a file; raises ``UsageError`` saying which line is wrong and how."""
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise UsageError(f"cannot read results {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise UsageError(f"results {path} is not UTF-8 text") from None
+        if not lines:
+            raise UsageError(f"results {path} is empty")
+        documents = [_parse(path, number, line) for number, line in enumerate(lines, 1)]
+        header, footer = documents[0], documents[-1]
+        if header["type"] != "header":
+            raise UsageError(f"results {path} has no header: line 1 is a {header['type']}")
+        if footer["type"] != "footer":
+            raise UsageError(
+                f"results {path} is cut off: it has no footer",
+                hint="the run was killed or its disk was full; run it again",
+            )
+        inner = documents[1:-1]
+        for number, document in enumerate(inner, 2):
+            if document["type"] != "verdict":
+                raise UsageError(f"results {path}, line {number}: a {document['type']} in between")
+        if len(inner) != footer["verdicts"]:
+            raise UsageError(
+                f"results {path} is cut: {len(inner)} verdicts where the footer counts"
+                f" {footer['verdicts']}"
+            )
+        return cls(header, tuple(Verdict.from_dict(each) for each in inner), footer)
+
+
+def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        raise UsageError(
+            f"results {path} is cut off or damaged at line {number}: not JSON",
+            hint="the run was killed or its disk was full; run it again",
+        ) from None
+    problem = next(iter(_validator().iter_errors(document)), None)
+    if problem is not None:
+        raise UsageError(f"results {path}, line {number}: {problem.message[:200]}")
+    found: dict[str, Any] = document
+    return found
