@@ -6,15 +6,20 @@ out, and a nested list is left out as a whole unless all its values are given.
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
 import shutil
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seatrial.conformance.data import data_directory
 from seatrial.conformance.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OPERATIONS = ("create", "start", "state", "kill", "delete")
 EXTRAS = ("force-delete", "exec", "features", "pause", "resume", "update")
@@ -35,16 +40,18 @@ VALUES = frozenset(
 
 Words = tuple[str | tuple[str, ...], ...]
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]*)\}")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_KINDS: dict[type, str] = {str: "text", list: "array", dict: "table", bool: "boolean"}
 
 
 @dataclass(frozen=True)
 class Adapter:
     """One runtime's command line.
 
-    ``options`` come before every verb.  ``signals`` says whether kill wants ``KILL`` or ``9``;
-    ``hybrid_cgroups`` is false for a runtime that refuses hosts with controllers on both cgroup
-    hierarchies.
+    ``options`` come before every verb.  ``hybrid_cgroups`` is false for a runtime that refuses
+    hosts with controllers on both cgroup hierarchies.  ``given`` is the word by which the user
+    asked for it, empty if nobody did.
     """
 
     name: str
@@ -56,6 +63,7 @@ class Adapter:
     hybrid_cgroups: bool = True
     homepage: str = ""
     file: Path | None = field(default=None, compare=False)
+    given: str = field(default="", compare=False)
 
     def argv(self, verb: str, values: dict[str, str]) -> list[str]:
         """Return the arguments for ``verb``; raises ``UsageError`` where it has no such verb."""
@@ -102,16 +110,20 @@ def find(name: str) -> Adapter:
     A runtime given by path speaks the dialect of the known runtime of the same name, else runc's.
     Raises ``UsageError`` when there is no such thing or it cannot be executed.
     """
+    return replace(_find(name), given=name)
+
+
+def _find(name: str) -> Adapter:
     if name.endswith(".toml"):
         return _present(load(Path(name)))
     adapters = known()
     if "/" not in name:
         if name in adapters:
             return _present(adapters[name])
-        raise UsageError(
-            f"there is no runtime named {name!r}",
-            hint=f"known names are {', '.join(adapters)}; or give a path such as ./{name}",
-        )
+        hint = f"known names are {', '.join(adapters)}; or give a path such as ./{name or 'crun'}"
+        if close := difflib.get_close_matches(name, adapters, n=1):
+            hint = f"did you mean {close[0]}? {hint}"
+        raise UsageError(f"there is no runtime named {name!r}", hint=hint)
     path = Path(name).absolute()
     base = adapters.get(path.name) or next(
         (adapter for known_name, adapter in adapters.items() if path.name.startswith(known_name)),
@@ -120,6 +132,24 @@ def find(name: str) -> Adapter:
     own_name = base.name if path.name == base.command else path.name
     pattern = base.version_pattern if own_name == base.name else r"version:?\s+(\S+)"
     return _present(replace(base, name=own_name, command=str(path), version_pattern=pattern))
+
+
+def distinct(adapters: Iterable[Adapter]) -> list[Adapter]:
+    """Return the adapters each once, with names that tell them apart.
+
+    One runtime given twice, as ``crun`` and as ``/usr/bin/crun``, is the same; another one of the
+    same name is called ``crun#2``.
+    """
+    found: dict[tuple[object, ...], Adapter] = {}
+    counts: dict[str, int] = {}
+    for adapter in adapters:
+        path = os.path.realpath(shutil.which(adapter.command) or adapter.command)
+        key = (adapter.name, path, adapter.options, tuple(sorted(adapter.verbs.items())))
+        if key not in found:
+            number = counts[adapter.name] = counts.get(adapter.name, 0) + 1
+            name = adapter.name if number == 1 else f"{adapter.name}#{number}"
+            found[key] = replace(adapter, name=name)
+    return list(found.values())
 
 
 def _present(adapter: Adapter) -> Adapter:
@@ -167,9 +197,14 @@ class _Reader:
         version = self._take(table, "version", dict, {})
         self._only(version, {"arguments", "pattern"}, "version.")
         command = self._take(table, "command", str)
-        if command.startswith("."):
-            command = str(self.path.parent.absolute() / command)
-        pattern = self._take(version, "pattern", str, Adapter.version_pattern)
+        if "/" in command:
+            command = os.path.normpath(self.path.parent.absolute() / command)
+        if not command:
+            raise self.wrong("command is empty")
+        name = self._take(table, "name", str)
+        if not _NAME.fullmatch(name):
+            raise self.wrong(f"name has to be made of letters, digits and . _ + -, not {name!r}")
+        pattern = self._take(version, "pattern", str, Adapter.version_pattern, "version.")
         try:
             groups = re.compile(pattern).groups
         except re.error as error:
@@ -177,18 +212,23 @@ class _Reader:
         if groups != 1:
             raise self.wrong("version.pattern needs one group, the version")
         return Adapter(
-            name=self._take(table, "name", str),
+            name=name,
             command=command,
             homepage=self._take(table, "homepage", str, ""),
             options=self._words(self._take(table, "options", list, []), "options"),
             hybrid_cgroups=self._take(table, "hybrid_cgroups", bool, default=True),
-            version_arguments=tuple(
-                self._take(version, "arguments", list, list(Adapter.version_arguments))
-            ),
+            version_arguments=self._plain_words(version),
             version_pattern=pattern,
             verbs=self._verbs(self._take(table, "verbs", dict)),
             file=self.path,
         )
+
+    def _plain_words(self, version: dict[str, Any]) -> tuple[str, ...]:
+        words = self._take(version, "arguments", list, list(Adapter.version_arguments), "version.")
+        for word in words:
+            if not isinstance(word, str):
+                raise self.wrong(f"version.arguments holds {word!r}, which is not a word")
+        return tuple(words)
 
     def _verbs(self, table: dict[str, Any]) -> dict[str, Words]:
         self._only(table, {*OPERATIONS, *EXTRAS}, "verbs.")
@@ -222,10 +262,17 @@ class _Reader:
                     f"unknown key {prefix}{key}", hint=f"the keys are {', '.join(sorted(keys))}"
                 )
 
-    def _take(self, table: dict[str, Any], key: str, kind: type, default: Any = ...) -> Any:  # noqa: ANN401
+    def _take(
+        self,
+        table: dict[str, Any],
+        key: str,
+        kind: type,
+        default: Any = ...,  # noqa: ANN401
+        prefix: str = "",
+    ) -> Any:  # noqa: ANN401
         value = table.get(key, default)
         if value is ...:
-            raise self.wrong(f"{key} is missing")
+            raise self.wrong(f"{prefix}{key} is missing")
         if not isinstance(value, kind):
-            raise self.wrong(f"{key} has to be a {kind.__name__}, not {value!r}")
+            raise self.wrong(f"{prefix}{key} has to be of type {_KINDS[kind]}, not {value!r}")
         return value

@@ -16,6 +16,9 @@ ROOT = Path("/sys/fs/cgroup")
 #: The parent of all cgroups that runs of the harness make, in every hierarchy.
 PARENT = "seatrial"
 
+#: The version of the unified hierarchy.
+V2 = 2
+
 View = Literal["host", "v1", "v2"]
 VIEWS: dict[View, str] = {
     "host": "the hierarchies as the host has them",
@@ -34,16 +37,18 @@ class Hierarchy:
 
 
 def hierarchies() -> list[Hierarchy]:
-    """Return the hierarchies mounted below /sys/fs/cgroup in this thread's namespace."""
+    """Return the hierarchies that are seen below /sys/fs/cgroup in this thread's namespace."""
     found: dict[str, Hierarchy] = {}
     known = _controllers()
     for each in mounts():
         path = Path(each.target)
         if path != ROOT and ROOT not in path.parents:
             continue
+        if not (os.path.ismount(path) and (path / "cgroup.procs").exists()):
+            continue  # hidden below another mount, as in the view v2
         if each.fstype == "cgroup2":
             text = (path / "cgroup.controllers").read_text()
-            found[each.target] = Hierarchy(path, 2, frozenset(text.split()))
+            found[each.target] = Hierarchy(path, V2, frozenset(text.split()))
         elif each.fstype == "cgroup":
             names = frozenset(path.name.split(",")) & known
             found[each.target] = Hierarchy(path, 1, names)
@@ -51,14 +56,17 @@ def hierarchies() -> list[Hierarchy]:
 
 
 def _controllers() -> frozenset[str]:
-    lines = Path("/proc/cgroups").read_text().splitlines()[1:]
+    try:
+        lines = Path("/proc/cgroups").read_text().splitlines()[1:]
+    except OSError:  # a kernel without version 1
+        return frozenset()
     return frozenset(line.split()[0] for line in lines)
 
 
 def mode(found: list[Hierarchy]) -> str:
     """Name the set-up: ``v1``, ``v2``, ``hybrid`` (both have controllers) or ``none``."""
     first = any(each.version == 1 and each.controllers for each in found)
-    second = [each for each in found if each.version == 2]
+    second = [each for each in found if each.version == V2]
     if first:
         return "hybrid" if any(each.controllers for each in second) else "v1"
     return "v2" if second else "none"
@@ -66,7 +74,7 @@ def mode(found: list[Hierarchy]) -> str:
 
 def take_view(view: View) -> None:
     """Show this thread's private mount namespace the hierarchies of ``view`` only."""
-    unified = [each.path for each in hierarchies() if each.version == 2]
+    unified = [each.path for each in hierarchies() if each.version == V2]
     if view == "v1":
         for path in unified:
             if path == ROOT:

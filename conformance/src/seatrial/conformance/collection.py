@@ -10,7 +10,6 @@ import pytest
 from seatrial.conformance.data import data_directory
 from seatrial.conformance.errors import UsageError
 
-
 #: Options for pytest inside a process that has imported the harness already: its assertions are
 #: then not rewritten, which costs nothing as they bring their own messages.
 IN_PROCESS = ("-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
@@ -20,9 +19,12 @@ class _Collector:
     def __init__(self) -> None:
         self.tests: dict[str, list[str]] = {}
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note the requirements of every test, each once whatever the runtimes."""
-        for item in session.items:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Note the requirements of every test, each once whatever the runtimes.
+
+        Before those are dropped that no present release has: older wordings have tests too.
+        """
+        for item in items:
             test = item.nodeid.partition("[")[0]
             for mark in item.iter_markers("requirement"):
                 for name in mark.args:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 from seatrial.conformance import processes, report
-from seatrial.conformance.errors import HarnessError, Hung, Malformed
+from seatrial.conformance.errors import HarnessError, Hung, Malformed, Misbehaved
 from seatrial.conformance.runtime import parse_object
 from seatrial.conformance.spawn import Streams
 
@@ -29,7 +30,8 @@ class Container:
     ``create`` and the other operations return a ``Result`` whatever came of them.  ``pid`` is the
     container process in our pid namespace, known once create succeeded; its end is an event
     (pidfd), and being its subreaper the harness collects its ``exit_status`` (negative: signal).
-    ``exists`` is true from a successful create to a successful delete, ``refused`` if create failed.
+    ``exists`` is true from a successful create to a successful delete, ``refused`` is true if
+    create failed.
     """
 
     def __init__(self, runtime: Runtime, bundle: Bundle, identifier: str) -> None:
@@ -42,12 +44,13 @@ class Container:
         self.exit_status: int | None = None
         self.exists = False
         self.refused = False
+        self._told: str | None = None
         self._pidfd = -1
         self._consumed = 0
 
     # The operations
 
-    def create(self, **options: str | int | None | tuple[int, ...]) -> Result:
+    def create(self, **options: str | int | tuple[int, ...] | None) -> Result:
         """Create it; ``options`` go to ``Runtime.invoke`` (bundle=, console_socket=, cwd=, ...)."""
         pid_file = self.bundle.path / f"{self.id}.pid"
         values: dict[str, Any] = {"bundle": str(self.bundle.path), "stdin": subprocess.DEVNULL}
@@ -83,14 +86,17 @@ class Container:
 
     # What it does
 
-    def wait(self) -> None:
+    def wait(self, *, timeout_s: float | None = None) -> None:
         """Wait until the container process has ended, reading its streams meanwhile.
 
-        Raises ``Hung`` after the runtime's timeout.
+        Raises ``Hung`` after ``timeout_s``, by default the runtime's timeout.
         """
+        if self.pid is None and self._told is not None:
+            raise Malformed(f"create succeeded, and the container process has no pid: {self._told}")
         if self.pid is None:
             raise HarnessError(f"container {self.id} was not created, so nothing can be waited for")
-        deadline = time.monotonic() + self.runtime.timeout_s
+        limit_s = self.runtime.timeout_s if timeout_s is None else timeout_s
+        deadline = time.monotonic() + limit_s
         while self._pidfd >= 0:
             ready = self._poll(deadline)
             if self._pidfd in ready:
@@ -138,33 +144,37 @@ class Container:
 
     def namespace(self, kind: str) -> str:
         """Return the name of one namespace of the container process, as the host sees it."""
-        return os.readlink(f"/proc/{self.pid}/ns/{kind}")
+        try:
+            return os.readlink(f"/proc/{self.pid}/ns/{kind}")
+        except FileNotFoundError:
+            raise Misbehaved(f"the container process {self.pid} is not there") from None
 
     def _poll(self, deadline: float) -> list[int]:
         watched = [stream.reader for stream in self.streams.open()]
         watched += [self._pidfd] if self._pidfd >= 0 else []
         ready = processes.poll(watched, deadline - time.monotonic()) if watched else []
         self.streams.read()
-        if not ready:
+        if not ready or time.monotonic() > deadline:
             raise Hung(
-                f"the container process did not come to its end within {self.runtime.timeout_s:g} s"
-                if self.pid
-                else "no output within the timeout"
+                "the container process neither ended nor printed what was waited for within"
+                f" {self.runtime.timeout_s:g} s"
             )
         return ready
 
     def _adopt(self, pid_file: Path) -> None:
         text = ""
         with contextlib.suppress(OSError):
-            text = pid_file.read_text().strip()
+            text = pid_file.read_text(errors="replace").strip()
+        self._told = f"its pid file says {text[:80]!r}"
         if not text:
             state = self.runtime.state(self.id)
             text = str(parse_object(state).get("pid", "")) if state.exit_status == 0 else ""
-        if not text.isdigit() or text == "0":
+            self._told = f"state says {text[:80]!r}"
+        if not re.fullmatch(r"[1-9][0-9]{0,9}", text, re.ASCII):
             return
+        with contextlib.suppress(OverflowError, OSError):  # no such process
+            self._pidfd = os.pidfd_open(int(text))
         self.pid = int(text)
-        with contextlib.suppress(ProcessLookupError):
-            self._pidfd = os.pidfd_open(self.pid)
 
     # Its end
 

@@ -19,6 +19,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class SeatrialError(Exception):
     """An error for the user: what went wrong, in lower case, and what may help."""
@@ -71,10 +73,28 @@ class Malformed(Misbehaved):
     kind = "malformed"
 
 
-class Hung(BaseException):  # noqa: N818 - a verdict, not an error of ours
+class Hung(BaseException):
     """The runtime did not come back within the timeout.
 
     Not an ``Exception``: Hypothesis would otherwise shrink it and pay for the timeout every time.
+    ``killed`` says that a command of the runtime was ended for it, so that what it leaves behind
+    is not its own doing.
     """
 
     kind = "hung"
+
+    def __init__(self, message: str, *, killed: bool = False) -> None:
+        """Keep ``message`` as the text."""
+        super().__init__(message)
+        self.killed = killed
+
+
+_ECHO = re.compile(
+    r"\nassert (?:not )?(?:True|False)\n \+  where (?:True|False) = <.*>\.(?:ok|failed)\Z",
+    re.DOTALL,
+)
+
+
+def said(error: BaseException) -> str:
+    """Return the text of an error, without the echo pytest adds to ``assert result.ok, result``."""
+    return _ECHO.sub("", str(error)).strip()

@@ -5,6 +5,7 @@ They never change what was seen; they only decide the exit status.
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import re
 import tomllib
@@ -76,29 +77,26 @@ def load(path: Path, registry: Registry) -> list[Expectation]:
 
 
 def for_runtime(name: str, registry: Registry) -> list[Expectation]:
-    """Return the expectations that come with the harness for the runtime ``name``."""
-    path = data_directory("expectations") / f"{name}.toml"
+    """Return the expectations that come with the harness for the runtime ``name``.
+
+    Runtimes of one name are told apart by a number, ``crun#2``: they share their expectations.
+    """
+    path = data_directory("expectations") / f"{name.partition('#')[0]}.toml"
     return load(path, registry) if path.is_file() else []
 
 
 def _entry(path: Path, number: int, entry: Any, registry: Registry) -> Expectation:  # noqa: ANN401
     where = f"expectations {path}, entry {number}"
-    if not isinstance(entry, dict):
-        raise UsageError(f"{where}: not a table")
-    for key in entry:
-        if key not in _KEYS:
-            raise UsageError(
-                f"{where}: unknown key {key}", hint=f"the keys are {', '.join(sorted(_KEYS))}"
-            )
-    for key in _REQUIRED:
-        if not isinstance(entry.get(key), str) or not entry[key]:
-            raise UsageError(f"{where}: {key} is missing or not a text")
-    registry.find(entry["requirement"])
+    _check_keys(where, entry)
+    if not entry["url"].startswith(("https://", "http://")):
+        raise UsageError(f"{where}: url has to be an address, not {entry['url']!r}")
+    try:
+        registry.find(entry["requirement"])
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}", hint=error.hint) from None
     if entry["status"] != "fail":
         raise UsageError(f'{where}: status has to be "fail", not {entry["status"]!r}')
     when = entry.get("when", {})
-    if not isinstance(when, dict) or not when.keys() <= {"version", "kernel"}:
-        raise UsageError(f"{where}: when takes version and kernel")
     return Expectation(
         requirement=entry["requirement"],
         reason=entry["reason"],
@@ -109,13 +107,34 @@ def _entry(path: Path, number: int, entry: Any, registry: Registry) -> Expectati
     )
 
 
+def _check_keys(where: str, entry: Any) -> None:  # noqa: ANN401
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where}: not a table")
+    for key in entry:
+        if key not in _KEYS:
+            raise UsageError(
+                f"{where}: unknown key {key}", hint=f"the keys are {', '.join(sorted(_KEYS))}"
+            )
+    for key in _REQUIRED:
+        if not isinstance(entry.get(key), str) or not entry[key]:
+            raise UsageError(f"{where}: {key} is missing or not a text")
+    if not isinstance(entry.get("test", ""), str):
+        raise UsageError(f"{where}: test has to be the name of a test")
+    when = entry.get("when", {})
+    if not isinstance(when, dict) or not when.keys() <= {"version", "kernel"}:
+        raise UsageError(f"{where}: when takes version and kernel")
+
+
 def _specifier(where: str, text: object) -> SpecifierSet | None:
     if text is None:
         return None
-    try:
-        return SpecifierSet(str(text))
-    except InvalidSpecifier:
-        raise UsageError(f"{where}: {text!r} is not a version range", hint='">=1.1,<1.2"') from None
+    found: SpecifierSet | None = None
+    if isinstance(text, str):
+        with contextlib.suppress(InvalidSpecifier):
+            found = SpecifierSet(text)
+    if found is None:
+        raise UsageError(f"{where}: {text!r} is not a version range", hint='">=1.1,<1.2"')
+    return found
 
 
 @dataclass(frozen=True)

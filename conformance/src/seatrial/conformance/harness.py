@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seatrial.conformance import config as configs
+from seatrial.conformance import processes
 from seatrial.conformance.bundle import Bundle
 from seatrial.conformance.container import Container
 from seatrial.conformance.errors import Hung
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from seatrial.conformance.runtime import Runtime
     from seatrial.conformance.session import Session
     from seatrial.conformance.spawn import Result
+
+#: How long a container process may take to be gone once the runtime has sent it SIGKILL.
+_GRACE_S = 1.0
 
 
 @dataclass
@@ -58,6 +62,8 @@ class Harness:
         self._numbers = itertools.count(1)
         self._open = 0
         self._after_error = False
+        self._killed = False
+        self._commands: list[Result] = []
 
     # Bundles and containers
 
@@ -99,7 +105,7 @@ class Harness:
         config = self._placed(config, identifier)
         if self._open == 0:
             runtime.journal.clear()
-            self._after_error = False
+            self._after_error = self._killed = False
             self.journal = Journal(config, runtime.journal)
         self._open += 1
         try:
@@ -111,6 +117,9 @@ class Harness:
                 container = stack.enter_context(Container(runtime, bundle, identifier))
                 try:
                     yield container
+                except Hung as hung:
+                    self._killed = self._killed or hung.killed
+                    raise
                 finally:
                     self._put_away(container)
         finally:
@@ -160,8 +169,7 @@ class Harness:
             return report
 
     def attempt(self, config: Config | bytes, **options: Any) -> Result:  # noqa: ANN401
-        """Create and, if that succeeds, start a container: the first result that is an error,
-        else the result of start.
+        """Create and, if that succeeds, start a container; return the last of these results.
 
         For values that a runtime has to refuse, at whichever of the two operations it looks.
         """
@@ -194,19 +202,28 @@ class Harness:
         journal = list(container.runtime.journal)
         try:
             if container.exists and container.alive:
-                container.kill("KILL")
-                container.wait()
+                self._end(container)
             if container.exists and container.delete().exit_status != 0:
                 container.runtime.force_delete(container.id)
-        except Hung:
-            pass  # the test has its verdict; the auditor ends and removes what is left
+        except Hung as hung:
+            # The test has its verdict; the auditor ends and removes what is left.
+            self._killed = self._killed or hung.killed
         finally:
+            self._commands = list(container.runtime.journal)
             container.runtime.journal[:] = journal
         self._after_error = self._after_error or container.refused
+
+    def _end(self, container: Container) -> None:
+        if container.kill("KILL").exit_status == 0:
+            with contextlib.suppress(Hung):
+                container.wait(timeout_s=min(_GRACE_S, container.runtime.timeout_s))
+        if container.alive and container.pid is not None:
+            processes.end(container.pid)
 
     def _audit(self) -> None:
         what = self._session.auditor.leaks()
         if what:
-            journal = Journal(self.journal.config, list(self.journal.commands))
-            self.leaks.append(Leak(tuple(what), self._after_error, journal))
             self._session.auditor.clear()
+        if what and not self._killed:
+            journal = Journal(self.journal.config, self._commands)
+            self.leaks.append(Leak(tuple(what), self._after_error, journal))

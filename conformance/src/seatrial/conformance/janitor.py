@@ -12,34 +12,53 @@ import sys
 import time
 
 PARENT = "seatrial"
+_PATIENCE_S = 10
 
 
 def _ours(pid: str, name: str) -> bool:
-    for file, mark in (("environ", f"SEATRIAL_RUN={name}"), ("cgroup", f"/{PARENT}/{name}/")):
+    # A zombie still shows its cgroup, which can be removed all the same.
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as content:
+        if content.read().rpartition(b")")[2].split()[:1] == [b"Z"]:
+            return False
+    # A runtime's command carries the run's name; a container is in one of the run's cgroups, or
+    # at least sees the run's tmpfs, which the host does not.
+    for file, marks in (
+        ("environ", (f"SEATRIAL_RUN={name}\0",)),
+        ("cgroup", (f"/{PARENT}/{name}/", f"/{PARENT}/{name}\n")),
+        ("mountinfo", (f" - tmpfs {PARENT}-{name} ",)),
+    ):
         with contextlib.suppress(OSError), open(f"/proc/{pid}/{file}", "rb") as content:
-            if mark.encode() in content.read():
+            text = content.read()
+            if any(mark.encode() in text for mark in marks):
                 return True
     return False
 
 
 def _processes(name: str) -> list[int]:
+    # Never the run itself, should it be there still, nor who else has become our parent.
+    spared = (os.getpid(), os.getppid())
     return [
         int(pid)
         for pid in os.listdir("/proc")
-        if pid.isdigit() and int(pid) != os.getpid() and _ours(pid, name)
+        if pid.isdigit() and int(pid) not in spared and _ours(pid, name)
     ]
 
 
-def _remove_cgroups(name: str) -> None:
+def _remove_cgroups(name: str) -> bool:
     root = "/sys/fs/cgroup"
-    tops = [root, *(os.path.join(root, entry) for entry in os.listdir(root))]
+    tops = [root]
+    with contextlib.suppress(OSError):
+        tops += [os.path.join(root, entry) for entry in os.listdir(root)]
+    left = False
     for top in tops:
         own = os.path.join(top, PARENT, name)
         for folder, _, _ in os.walk(own, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
+        left = left or os.path.isdir(own)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.join(top, PARENT))
+    return not left
 
 
 def main(name: str, work: str, descriptor: int) -> None:
@@ -47,13 +66,15 @@ def main(name: str, work: str, descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.read(descriptor, 1)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + _PATIENCE_S
     while (left := _processes(name)) and time.monotonic() < deadline:
         for pid in left:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         os.sched_yield()
-    _remove_cgroups(name)
+    # A killed task leaves its cgroup a moment after it has gone, without an event on v1.
+    while not _remove_cgroups(name) and time.monotonic() < deadline:
+        os.sched_yield()
     with contextlib.suppress(OSError):
         os.rmdir(work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from seatrial.conformance.registry import Registry
     from seatrial.conformance.results import Results
     from seatrial.conformance.verdicts import Verdict
+
+
+_UNWRITABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def document(results: Results, registry: Registry) -> str:
@@ -58,5 +62,5 @@ def _case(suite: ET.Element, verdict: Verdict, registry: Registry) -> None:
 
 
 def _xml(text: str) -> str:
-    # XML 1.0 has no way to write most control characters.
-    return "".join(c if c in "\t\n" or ord(c) >= ord(" ") else f"\\x{ord(c):02x}" for c in text)
+    # XML 1.0 has no way to write these.
+    return _UNWRITABLE.sub(lambda found: ascii(found[0])[1:-1], text)

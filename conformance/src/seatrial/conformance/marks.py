@@ -6,7 +6,7 @@ import pytest
 
 
 def requirement(*identifiers: str) -> pytest.MarkDecorator:
-    """Mark a test as judging the registry's rows ``identifiers``; an unknown one ends collection."""
+    """Mark a test as judging the registry's rows ``identifiers``; unknown ones are refused."""
     return pytest.mark.requirement(*identifiers)
 
 

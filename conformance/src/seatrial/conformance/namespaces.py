@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ MNT_DETACH = 2
 #: runtime that was not given its own namespace changes ours and not the host's.
 PRIVATE = {"mnt": CLONE_NEWNS, "uts": CLONE_NEWUTS, "ipc": CLONE_NEWIPC, "net": CLONE_NEWNET}
 
+_HINT = "the harness needs root in the user namespace that all of its namespaces belong to"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -35,7 +35,7 @@ def unshare(flags: int) -> None:
     if _libc.unshare(flags) != 0:
         raise UnfitError(
             f"unshare: {os.strerror(ctypes.get_errno())}",
-            hint="the harness needs root in the initial user namespace (CAP_SYS_ADMIN)",
+            hint=_HINT,
         )
 
 
@@ -100,7 +100,7 @@ class Private:
 
     def __enter__(self) -> Self:
         """Leave the present namespaces; raises ``UnfitError`` where that is not allowed."""
-        self._cwd = os.getcwd()
+        self._places = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in ("/", ".")]
         self._before = {
             kind: os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
             for kind in PRIVATE
@@ -108,13 +108,21 @@ class Private:
         try:
             # CLONE_FS first: setns into a mount namespace wants an unshared root and cwd.
             unshare(CLONE_FS)
+            # As root of a user namespace one may leave these namespaces, and not come back.
+            self._enter_before()
             flags = 0
             for flag in PRIVATE.values():
                 flags |= flag
             unshare(flags)
             mount("none", "/", None, MS_REC | MS_PRIVATE)
+        except OSError as error:
+            self._go_back()
+            raise UnfitError(
+                f"cannot make the mounts below / private: {error.strerror}",
+                hint="in a chroot, bind-mount its root onto itself before",
+            ) from None
         except BaseException:
-            self._close()
+            self._go_back()
             raise
         return self
 
@@ -125,13 +133,25 @@ class Private:
         traceback: TracebackType | None,
     ) -> None:
         """Go back to the namespaces from before; what was mounted meanwhile is gone with ours."""
-        for name, descriptor in self._before.items():
-            setns(descriptor, PRIVATE[name])
-        self._close()
-        with contextlib.suppress(OSError):
-            os.chdir(self._cwd)
+        self._go_back()
 
-    def _close(self) -> None:
-        for descriptor in self._before.values():
-            os.close(descriptor)
-        self._before = {}
+    def _go_back(self) -> None:
+        try:
+            self._enter_before()
+        finally:
+            for descriptor in (*self._before.values(), *self._places):
+                os.close(descriptor)
+
+    def _enter_before(self) -> None:
+        try:
+            for kind, descriptor in self._before.items():
+                setns(descriptor, PRIVATE[kind])
+        except OSError as error:
+            raise UnfitError(
+                f"setns into the namespaces we are from: {error.strerror}", hint=_HINT
+            ) from None
+        # setns moves root and cwd to the root of the mount namespace, which need not be ours.
+        root, cwd = self._places
+        os.fchdir(root)
+        os.chroot(".")
+        os.fchdir(cwd)

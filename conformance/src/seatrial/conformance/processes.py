@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.conformance.errors import HarnessError
+from seatrial.conformance.errors import HarnessError, UnfitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def become_subreaper() -> None:
-    """Make orphaned descendants our children (prctl(2)), so that none can hide from us."""
+    """Make orphaned descendants our children (prctl(2)), so that none can hide from us.
+
+    Raises ``UnfitError`` where the kernel cannot list children.
+    """
+    if not Path("/proc/thread-self/children").exists():
+        raise UnfitError(
+            "/proc/thread-self/children is missing, and with it what a runtime leaves running",
+            hint="mount /proc; the kernel has to be built with CONFIG_PROC_CHILDREN",
+        )
     if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise HarnessError(f"prctl PR_SET_CHILD_SUBREAPER: {os.strerror(ctypes.get_errno())}")
 
@@ -84,39 +92,33 @@ def poll(descriptors: list[int], timeout_s: float) -> list[int]:
     return [descriptor for descriptor, _ in poller.poll(max(0.0, timeout_s) * 1000)]
 
 
-def end_all(spared: frozenset[int] = frozenset(), *, below: int | None = None) -> list[str]:
-    """Kill and collect every descendant but ``spared``; return the command lines of those alive.
+def end(pid: int) -> None:
+    """Kill a descendant of ours and wait for its end; any other process is left alone."""
+    if pid in descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        wait(pid, timeout_s=5)
 
-    Runs until none is left, because a process may fork while it is looked at.  Descendants of a
-    spared process are spared too.
+
+def end_all(spared: frozenset[int] = frozenset()) -> None:
+    """Kill and collect every descendant but ``spared`` and what is below a spared one.
+
+    Runs until none is left, because a process may fork while it is looked at, and one that was
+    below another becomes our child when that ends.  Raises ``HarnessError`` if one stays.
     """
-    top = os.getpid() if below is None else below
-    alive: list[str] = []
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        victims = [
-            pid
-            for child in children(top)
-            if child not in spared
-            for pid in (child, *descendants(child))
-        ]
-        if not victims:
-            return alive
+    while victims := [
+        pid
+        for child in children(os.getpid())
+        if child not in spared
+        for pid in (child, *descendants(child))
+    ]:
+        if time.monotonic() > deadline:
+            lines = filter(None, map(command_line, victims))
+            raise HarnessError(f"processes that cannot be killed: {', '.join(lines)}")
         for pid in victims:
-            line = command_line(pid)
-            if line and not _is_zombie(pid):
-                alive.append(line)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for pid in victims:
             wait(pid, timeout_s=5)
             reap(pid)
-    raise HarnessError(f"processes that cannot be killed: {', '.join(alive)}")
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
-    return stat.rpartition(")")[2].split()[0] in {"Z", "X"}

@@ -11,12 +11,14 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from seatrial.conformance.data import data_directory
 from seatrial.conformance.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Level = Literal["MUST", "MUST-NOT", "REQUIRED", "SHOULD", "SHOULD-NOT", "MAY", "IMPLIED"]
 Binds = Literal["runtime", "config", "caller", "hook", "report"]

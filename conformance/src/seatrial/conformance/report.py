@@ -61,7 +61,7 @@ def parse_line(line: str | bytes) -> dict[str, Any]:
     """Read one line that the probe printed for an act; raises ``Malformed``."""
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Malformed(f"the program did not print what the probe prints: {line!r}") from None
     if not isinstance(document, dict):
         raise Malformed(f"the program did not print what the probe prints: {line!r}")

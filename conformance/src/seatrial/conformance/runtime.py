@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.conformance import spawn
+from seatrial.conformance import processes, spawn
 from seatrial.conformance.errors import Hung, Malformed, UnfitError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.spawn import Result, Streams
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_VERSION_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Runtime:
         given |= {key: value for key, value in values.items() if value is not None}
         return [*self.caller, self.identity.path, *self.adapter.argv(verb, given)]
 
-    def invoke(  # noqa: PLR0913 - each is one property of the call
+    def invoke(
         self,
         verb: str,
         *,
@@ -125,7 +127,7 @@ def parse_object(result: Result) -> dict[str, Any]:
     """Return the JSON object that a command printed; raises ``Malformed``."""
     try:
         document = json.loads(result.stdout)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"standard output is not JSON ({error}): {result!r}") from None
     if not isinstance(document, dict):
         raise Malformed(f"standard output is not a JSON object: {result!r}")
@@ -133,20 +135,36 @@ def parse_object(result: Result) -> dict[str, Any]:
 
 
 def identify(adapter: Adapter, *, timeout_s: float = 10.0) -> Identity:
-    """Find the runtime's file and ask for its version; raises ``UnfitError`` if it won't say."""
+    """Find the runtime's file and ask for its version; nothing is left running.
+
+    Raises ``UnfitError`` if it is not there or does not come back; what it says that does not
+    look like a version makes its version ``unknown``.
+    """
     path = shutil.which(adapter.command)
     if path is None:
         raise UnfitError(f"runtime {adapter.command} does not exist")
+    path = os.path.abspath(path)
+    processes.become_subreaper()
+    others = frozenset(processes.children(os.getpid()))
     try:
         result = spawn.run(
             [path, *adapter.version_arguments], timeout_s=timeout_s, environ={"PATH": _PATH}
         )
+        content = Path(path).read_bytes()
     except Hung as hung:
         raise UnfitError(f"{adapter.name}: {hung}") from None
+    except OSError as error:
+        raise UnfitError(f"cannot read {path}: {error.strerror}") from None
+    finally:
+        processes.end_all(others)
     found = re.search(adapter.version_pattern, result.stdout.decode(errors="replace"))
     return Identity(
         name=adapter.name,
         path=path,
-        version=found[1] if found else "unknown",
-        sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        version=_plain(found[1]) if found and found[1] else "unknown",
+        sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def _plain(version: str) -> str:
+    return version if version.isprintable() and len(version) <= _VERSION_CHARACTERS else "unknown"

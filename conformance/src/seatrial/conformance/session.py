@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -65,21 +66,25 @@ class Session:
         name = f"{os.getpid()}-{next(_runs)}-{time.time_ns() // 1_000_000}"
         try:
             self._open(name)
+        except OSError as error:
+            self._exit.close()
+            raise UnfitError(f"the surroundings of a run cannot be made: {error}") from error
         except BaseException:
             self._exit.close()
             raise
         return self
 
     def _open(self, name: str) -> None:
-        identity = identify(self.adapter, timeout_s=self.timeout_s)
         processes.become_subreaper()
+        identity = identify(self.adapter, timeout_s=self.timeout_s)
         self.work = Path(tempfile.mkdtemp(prefix="seatrial-"))
         self._exit.callback(self._remove_work)
         self._watch(name)
         self._exit.enter_context(namespaces.Private())
         cgroups.take_view(self.view)
         # In memory, and in our mount namespace alone: gone with the run, however that ends.
-        namespaces.mount("seatrial", str(self.work), "tmpfs", data="mode=755")
+        # By its source the janitor knows who lives on it.
+        namespaces.mount(f"seatrial-{name}", str(self.work), "tmpfs", data="mode=755")
         self.cgroups = OwnCgroups(name)
         self._exit.callback(self.cgroups.remove)
         state_root = self.work / "state"
@@ -129,6 +134,11 @@ class Session:
             self._needs[name] = facts.need(name, self.adapter)
         return self._needs[name]
 
-    def settle(self) -> None:
-        """Take what is there now as what was there before: caches a runtime made at its first use."""
-        self.auditor.before = self.auditor.look()
+    def settle(self, identifier: str) -> None:
+        """Keep what the runtime made in its root at its first use, a lock or a cache.
+
+        Entries that carry ``identifier`` are those of the container that was the first.
+        """
+        made = {name for name in self.auditor.look().state if identifier not in name}
+        before = self.auditor.before
+        self.auditor.before = replace(before, state=before.state | made)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatrial.conformance import spec
-from seatrial.conformance.errors import HarnessError, Hung, UnfitError
+from seatrial.conformance.errors import HarnessError, Hung, UnfitError, said
 from seatrial.conformance.harness import Harness
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def check(session: Session) -> None:
         session.config_version = release
         problem = _problem(session)
         if problem is None:
-            session.settle()
             return
         problems.append(problem)
     raise UnfitError(
@@ -40,9 +39,15 @@ def check(session: Session) -> None:
 def _problem(session: Session) -> str | None:
     harness = Harness(session)
     try:
-        harness.run(harness.config("report"))
+        with harness.created(harness.config("report")) as container:
+            started = container.start()
+            assert started.ok, started  # noqa: S101 - a verdict
+            container.report()
+            deleted = container.delete()
+            assert deleted.ok, deleted  # noqa: S101 - a verdict
+            session.settle(container.id)
     except (AssertionError, HarnessError) as problem:
-        return str(problem)
+        return said(problem)
     except Hung as problem:
         raise UnfitError(f"smoke test: {session.runtime.name}: {problem}") from None
     return None

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CHUNK_BYTES = 1 << 16
+#: The largest pipe an ordinary user gets: a whole report fits even when nobody reads yet.
+_PIPE_BYTES = 1 << 20
+#: What is kept of a stream; the longest report is a small part of it.
+_KEPT_BYTES = 1 << 24
 _SHOWN_CHARACTERS = 2000
 
 
@@ -46,8 +50,7 @@ class Result:
 
     def _not_crashed(self) -> None:
         if self.exit_status < 0:
-            name = signal.Signals(-self.exit_status).name
-            raise Crashed(f"ended by {name}: {self!r}")
+            raise Crashed(f"ended by {_signal_name(-self.exit_status)}: {self!r}")
 
     def __repr__(self) -> str:
         """Show argv as a shell would take it, the exit status and both streams."""
@@ -62,6 +65,13 @@ class Result:
         return f"<{shlex.join(self.argv)} → {said}>"
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
 def _shown(content: bytes) -> str:
     text = content.decode(errors="backslashreplace").strip()
     return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")
@@ -74,20 +84,23 @@ class Stream:
         """Make the pipe; ``writer`` is for the command and is closed here once it has it."""
         self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.reader, False)
-        # The largest pipe an ordinary user gets: a whole report fits even when nobody reads yet.
         with contextlib.suppress(OSError):
-            fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, 1 << 20)
+            fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.content = b""
         self.ended = False
 
     def read(self) -> None:
         """Take in all that is there now, without waiting."""
-        while not self.ended:
+        # Twice what the pipe holds, and not until it is empty: that may never be.
+        for _ in range(2 * _PIPE_BYTES // _CHUNK_BYTES):
+            if self.ended:
+                return
             try:
                 chunk = os.read(self.reader, _CHUNK_BYTES)
             except BlockingIOError:
                 return
-            self.content += chunk
+            # The rest of an endless stream is read, so that its writer goes on, and not kept.
+            self.content += chunk[: _KEPT_BYTES - len(self.content)]
             self.ended = not chunk
 
     def close_writer(self) -> None:
@@ -127,7 +140,7 @@ class Streams:
         self.stderr.close()
 
 
-def run(
+def run(  # noqa: PLR0913 - each is one property of the command
     argv: Sequence[str],
     *,
     timeout_s: float,
@@ -142,9 +155,10 @@ def run(
 
     Returns when the command itself has ended, even if something it started still holds its
     streams; ``streams`` then go on to be read by the caller.  Raises ``Hung`` when ``timeout_s``
-    has passed, after killing the command and all below it, and ``UnfitError`` when it cannot be
-    executed.
+    has passed, after killing the command and all that it started, and ``UnfitError`` when it
+    cannot be executed.
     """
+    others = frozenset(processes.children(os.getpid()))
     own = streams is None
     streams = streams if streams is not None else Streams()
     began = time.monotonic()
@@ -162,11 +176,18 @@ def run(
                 start_new_session=True,
             )
         except OSError as error:
-            raise UnfitError(f"cannot execute {argv[0]}: {error.strerror}") from None
+            raise UnfitError(f"cannot execute {argv[0]}: {_why(argv[0], error)}") from None
         streams.stdout.close_writer()
         streams.stderr.close_writer()
         before = len(streams.stdout.content), len(streams.stderr.content)
-        _wait(process, streams, began + timeout_s, timeout_s)
+        try:
+            _wait(process, streams, began + timeout_s, timeout_s)
+        except BaseException:
+            # All that is new below us, not only below the command: what it started may have been
+            # orphaned, and has become our child if we are its subreaper.
+            processes.end_all(others)
+            process.wait()
+            raise
         streams.read()
         return Result(
             argv=tuple(argv),
@@ -194,19 +215,18 @@ def _wait(
             if pidfd in ready:
                 process.wait()
                 return
-            if not ready:
-                _end(process)
-                streams.read()
+            if not ready or time.monotonic() > deadline:
                 said = _shown(streams.stderr.content)
                 raise Hung(
                     f"no answer within {timeout_s:g} s: {shlex.join(map(str, process.args))}"  # type: ignore[arg-type]
-                    f" (stderr so far {said})"
+                    f" (stderr so far {said})",
+                    killed=True,
                 )
     finally:
         os.close(pidfd)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    processes.end_all(below=process.pid)
-    process.kill()
-    process.wait()
+def _why(path: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError) and os.path.exists(path):
+        return "the interpreter that its first line names does not exist"
+    return error.strerror or str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -31,7 +32,8 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "note": ("noted", "n", "NOTE"),
 }
 _RESULT = re.compile(
-    r"assert (?:not )?(?:True|False)\n \+  where (?:True|False) = <[^\n]* → ([^\n]*)>\.(?:ok|failed)"
+    r"assert (?:not )?(?:True|False)\n"
+    r" \+  where (?:True|False) = <[^\n]* → ([^\n]*)>\.(?:ok|failed)"
 )
 _COLOURS = {"pass": "green", "fail": "red", "error": "red", "known": "yellow"}
 _WIDTH = 100
@@ -48,9 +50,16 @@ class Judged:
 
 def complain(error: SeatrialError) -> None:
     """Print an error for the user: one sentence on stderr, and the hint below it."""
-    print(f"seatrial: {error}", file=sys.stderr)  # noqa: T201
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()  # what was said before comes before it, where both go the same way
+    print(_printable(f"seatrial: {error}"), file=sys.stderr)  # noqa: T201
     if error.hint:
-        print(f"  hint: {error.hint}", file=sys.stderr)  # noqa: T201
+        print(_printable(f"  hint: {error.hint}"), file=sys.stderr)  # noqa: T201
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` with lone surrogates, which no stream takes, written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def word(verdict: Verdict, *, known: bool) -> tuple[str, str, str]:
@@ -86,7 +95,7 @@ class _Terminal(Out):
         self.reporter = reporter
 
     def line(self, text: str = "", colour: str | None = None) -> None:
-        self.reporter.write_line(text, **({colour: True} if colour else {}))
+        self.reporter.write_line(_printable(text), **({colour: True} if colour else {}))
 
 
 class Plain(Out):
@@ -98,7 +107,7 @@ class Plain(Out):
     def line(self, text: str = "", colour: str | None = None) -> None:
         """Write one line without its colour."""
         del colour
-        print(text)  # noqa: T201
+        print(_printable(text))  # noqa: T201
 
 
 def summary(
@@ -126,6 +135,10 @@ def _title(judged: Judged) -> str:
     return f"{judged.runtime['name']} {judged.runtime['version']}"
 
 
+def _count(things: list[Verdict], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+
+
 def _word_of(row: Row) -> str:
     return "known" if row.status == "fail" and row.known else row.status
 
@@ -140,9 +153,9 @@ def _tree(out: Out, judged: Judged, registry: Registry) -> None:
             place = requirement.place
             out.line(f"  {place}")
         kind = _word_of(row)
-        tests = f"{len(row.verdicts)} tests" if len(row.verdicts) > 1 else "1 test"
         out.line(
-            f"    {_WORDS[kind][2]:<6} {requirement.level:<10} {identifier}  ({tests})",
+            f"    {_WORDS[kind][2]:<6} {requirement.level:<10} {identifier}"
+            f"  ({_count(row.verdicts, 'test')})",
             _COLOURS.get(kind),
         )
         if kind == "skip":
@@ -158,12 +171,12 @@ def _failures(out: Out, judged: Judged, registry: Registry) -> None:
     news = [v for v in bad if not v.known]
     if known:
         out.line()
-        out.line(f"{_title(judged)}: {len(known)} known failures", "yellow")
+        out.line(f"{_title(judged)}: {_count(known, 'known failure')}", "yellow")
         for verdict in known:
             _failure(out, verdict, registry, brief=True)
     if news:
         out.line()
-        out.line(f"{_title(judged)}: {len(news)} failures", "red")
+        out.line(f"{_title(judged)}: {_count(news, 'failure')}", "red")
         for verdict in news:
             out.line()
             _failure(out, verdict, registry)

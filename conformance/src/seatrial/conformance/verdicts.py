@@ -51,14 +51,19 @@ class Verdict:
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in table.items()
-            if value not in (None, "", (), False) or key in {"requirements"}
+            if value not in (None, "", (), False) or key == "requirements"
         }
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Verdict:
         """Read what ``as_dict`` wrote."""
         lists = {"requirements", "notes", "commands"}
-        return cls(**{k: tuple(v) if k in lists else v for k, v in table.items() if k != "type"})
+        members: dict[str, Any] = {
+            key: tuple(value) if key in lists else value
+            for key, value in table.items()
+            if key != "type"
+        }
+        return cls(**members)
 
     @property
     def sentence(self) -> str:
@@ -107,8 +112,13 @@ class Score:
         """Say the counts in one line."""
         known = f" ({self.counts['known']} known)" if self.counts["known"] else ""
         parts = [f"{self.counts['pass']} pass", f"{self.counts['fail']} fail{known}"]
-        names = {"error": "error", "note": "noted", "skip": "not applicable", "untested": "untested"}
-        parts += [f"{self.counts[key]} {name}" for key, name in names.items() if self.counts[key]]
+        names = ("error", "note", "skip", "untested")
+        words = ("error", "noted", "not applicable", "untested")
+        parts += [
+            f"{self.counts[name]} {word}"
+            for name, word in zip(names, words, strict=True)
+            if self.counts[name]
+        ]
         return ", ".join(parts)
 
 

@@ -36,6 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the report."""
     registry = Registry.load(requirements_directory())
     results = Results.read(arguments.results)
+    for verdict in results.verdicts:
+        for identifier in verdict.requirements:
+            registry.find(identifier)
     if arguments.config:
         print(_config(results, arguments.config))
     elif arguments.format == "junit":

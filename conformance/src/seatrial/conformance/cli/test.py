@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from seatrial.conformance.collection import IN_PROCESS
 from seatrial.conformance.data import data_directory
+from seatrial.conformance.recorder import INTERRUPTED
 
 if TYPE_CHECKING:
     import argparse
@@ -16,7 +19,8 @@ _EPILOG = """\
 Options of pytest and of the suite are passed on, such as --runtime, --requirement, --results,
 --strict, --spec, --view, -k, -x, -v; "seatrial test --help-pytest" lists them all.
 
-exit status: 0 all as expected, 1 something was not, 2 wrong usage, 3 nothing could be judged
+exit status: 0 all as expected, 1 something was not, 2 wrong usage, 3 nothing could be judged,
+130 interrupted
 """
 
 
@@ -40,5 +44,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Run pytest over the suite; pytest's own usage error becomes ours."""
     rest = ["--help"] if arguments.help_pytest else arguments.rest
     suite = str(data_directory("suite"))
-    status = int(pytest.main([suite, *IN_PROCESS, *rest]))
+    watch = _Watch()
+    try:
+        status = int(pytest.main([suite, *IN_PROCESS, *rest], plugins=[watch]))
+    except BrokenPipeError:
+        # Who read the output has gone in mid-run: not all tests have run.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if watch.interrupted:
+        return INTERRUPTED
     return 2 if status == pytest.ExitCode.USAGE_ERROR else status
+
+
+class _Watch:
+    interrupted = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note Ctrl-C, which pytest reports by the number that means wrong usage here."""
+        self.interrupted = excinfo.type is KeyboardInterrupt

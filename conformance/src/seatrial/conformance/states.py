@@ -1,0 +1,36 @@
+"""What states of containers have to be like (runtime.md, "State")."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+import jsonschema
+
+from seatrial.conformance.data import schema_file
+
+#: The values of ``status`` that the spec defines.
+STATUSES = ("creating", "created", "running", "stopped")
+
+_NUMBER = r"(?:0|[1-9]\d*)"
+_PRERELEASE = rf"(?:{_NUMBER}|\d*[A-Za-z-][0-9A-Za-z-]*)"
+_BUILD = r"[0-9A-Za-z-]+"
+#: A version by Semantic Versioning 2.0.0, which is how the spec numbers its releases.
+SEMVER = re.compile(
+    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_PRERELEASE}(?:\.{_PRERELEASE})*)?"
+    rf"(?:\+{_BUILD}(?:\.{_BUILD})*)?",
+    re.ASCII,
+)
+
+
+def breaches(state: dict[str, Any]) -> list[str]:
+    """Return what its schema holds against a state, a line each; empty when it is valid."""
+    found = _validator().iter_errors(state)
+    return sorted(f"{error.json_path}: {error.message}" for error in found)
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json.loads(schema_file("state.json").read_text()))

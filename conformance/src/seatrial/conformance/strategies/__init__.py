@@ -1,0 +1,1 @@
+"""Hypothesis strategies for the values of a config, one module per chapter of the spec."""

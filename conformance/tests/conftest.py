@@ -1,0 +1,153 @@
+"""What several test files share: runs of the suite in a process of their own, and their host."""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seatrial.conformance import adapters, cgroups, processes
+from seatrial.conformance.errors import SeatrialError
+from seatrial.conformance.harness import Harness
+from seatrial.conformance.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.conformance.adapters import Adapter
+
+#: One timeout for whatever may hang because of a defect; nothing waits for it otherwise.
+TIMEOUT_S = 60
+PYTEST = (sys.executable, "-m", "pytest")
+SEATRIAL = (sys.executable, "-c", "from seatrial.conformance.cli.main import main; exit(main())")
+BROKEN = Path(__file__).parent / "broken"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A program that has ended."""
+
+    pid: int
+    status: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> list[str]:
+        """The lines on stderr: a sentence, and a hint below it."""
+        return self.err.splitlines()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Runs pytest or ``seatrial`` in a process of its own, and looks around afterwards."""
+
+    folder: Path
+    tmpdir: Path
+
+    def start(
+        self,
+        *words: str | Path,
+        program: tuple[str, ...] = PYTEST,
+        under: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> subprocess.Popen[str]:
+        """Start it, with its streams in pipes; ``under`` is a program that executes it."""
+        # What the pytest that runs this test says to those below it is not for this one.
+        outer = {name for name in os.environ if name.startswith("PYTEST_")}
+        environ = {key: value for key, value in os.environ.items() if key not in outer}
+        return subprocess.Popen(
+            [*under, *program, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env={**environ, "TMPDIR": str(self.tmpdir), **(env or {})},
+            **options,
+        )
+
+    def finish(self, process: subprocess.Popen[str]) -> Ran:
+        """Wait for its end; whatever came of it, it showed no traceback and left nothing."""
+        out, err = process.communicate(timeout=TIMEOUT_S)
+        for text in (out, err):
+            assert "Traceback (most recent call last)" not in text, text
+            assert "INTERNALERROR" not in text, text
+        self.assert_clean(process.pid)
+        return Ran(process.pid, process.returncode, out, err)
+
+    def __call__(self, *words: str | Path, **options: Any) -> Ran:  # noqa: ANN401
+        """Start it and wait for its end."""
+        return self.finish(self.start(*words, **options))
+
+    def assert_clean(self, pid: int) -> None:
+        """Fail if anything of the runs that process ``pid`` made is left on the host."""
+        assert not [*self.tmpdir.glob("seatrial-*")]
+        for top in ("", "/*"):
+            assert not glob.glob(f"/sys/fs/cgroup{top}/seatrial/{pid}-*")
+        assert not [path for path in glob.glob("/proc/[0-9]*") if _carries(path, pid)]
+        assert f"seatrial-{pid}-" not in Path("/proc/self/mountinfo").read_text()
+
+
+def _carries(path: str, pid: int) -> bool:
+    try:
+        return f"SEATRIAL_RUN={pid}-".encode() in Path(path, "environ").read_bytes()
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    """Run the suite in a process of its own, in a folder that has no pytest configuration."""
+    tmpdir = tmp_path / "tmp"
+    tmpdir.mkdir()
+    return Trial(tmp_path, tmpdir)
+
+
+@pytest.fixture(scope="session")
+def good() -> Adapter:
+    """A runtime that is known to work and that this host has: what the broken ones wrap."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may make containers")
+    hybrid = cgroups.mode(cgroups.hierarchies()) == "hybrid"
+    for name in ("runc", "crun"):
+        try:
+            found = adapters.find(name)
+        except SeatrialError:
+            continue
+        if found.hybrid_cgroups or not hybrid:
+            return found
+    pytest.skip("neither runc nor crun can be used here")
+
+
+@pytest.fixture
+def session(good: Adapter) -> Iterator[Session]:
+    """A session of the good runtime, in this process."""
+    with Session(good, timeout_s=TIMEOUT_S) as entered:
+        yield entered
+
+
+@pytest.fixture
+def door(session: Session) -> Harness:
+    """A harness as a test of the suite has it."""
+    return Harness(session)
+
+
+@pytest.fixture
+def childless() -> Iterator[None]:
+    """Check that a test leaves no process behind, and that orphans go to init again."""
+    before = processes.children(os.getpid())
+    yield
+    left = [pid for pid in processes.children(os.getpid()) if pid not in before]
+    lines = [processes.command_line(pid) for pid in left]
+    processes.end_all(frozenset(before))
+    ctypes.CDLL(None).prctl(processes.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    assert not lines
