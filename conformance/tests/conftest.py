@@ -7,11 +7,13 @@ import glob
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from seatrial.conformance import adapters, cgroups, processes
 from seatrial.conformance.errors import SeatrialError
@@ -23,10 +25,19 @@ if TYPE_CHECKING:
 
     from seatrial.conformance.adapters import Adapter
 
+# The same examples in every run, however long a loaded machine takes for one.
+settings.register_profile("harness", derandomize=True, database=None, deadline=None)
+settings.load_profile("harness")
+
 #: One timeout for whatever may hang because of a defect; nothing waits for it otherwise.
 TIMEOUT_S = 60
 PYTEST = (sys.executable, "-m", "pytest")
 SEATRIAL = (sys.executable, "-c", "from seatrial.conformance.cli.main import main; exit(main())")
+STREAMS = {
+    "stdin": subprocess.DEVNULL,
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.PIPE,
+}
 BROKEN = Path(__file__).parent / "broken"
 
 
@@ -45,12 +56,19 @@ class Ran:
         return self.err.splitlines()
 
 
+NewTrial = Callable[[], "Trial"]
+
+
 @dataclass(frozen=True)
 class Trial:
     """Runs pytest or ``seatrial`` in a process of its own, and looks around afterwards."""
 
     folder: Path
-    tmpdir: Path
+
+    @property
+    def tmpdir(self) -> Path:
+        """Where runs make their work folders."""
+        return self.folder / "tmp"
 
     def start(
         self,
@@ -66,18 +84,18 @@ class Trial:
         environ = {key: value for key, value in os.environ.items() if key not in outer}
         return subprocess.Popen(
             [*under, *program, *map(str, words)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
             env={**environ, "TMPDIR": str(self.tmpdir), **(env or {})},
-            **options,
+            **{**STREAMS, **options},
         )
 
     def finish(self, process: subprocess.Popen[str]) -> Ran:
         """Wait for its end; whatever came of it, it showed no traceback and left nothing."""
-        out, err = process.communicate(timeout=TIMEOUT_S)
+        try:
+            out, err = (text or "" for text in process.communicate(timeout=TIMEOUT_S))
+        finally:
+            process.kill()
         for text in (out, err):
             assert "Traceback (most recent call last)" not in text, text
             assert "INTERNALERROR" not in text, text
@@ -104,12 +122,22 @@ def _carries(path: str, pid: int) -> bool:
         return False
 
 
+@pytest.fixture(scope="session")
+def new_trial(tmp_path_factory: pytest.TempPathFactory) -> NewTrial:
+    """Make a trial in a folder of its own, which has no pytest configuration."""
+
+    def make() -> Trial:
+        made = Trial(tmp_path_factory.mktemp("trial"))
+        made.tmpdir.mkdir()
+        return made
+
+    return make
+
+
 @pytest.fixture
-def trial(tmp_path: Path) -> Trial:
-    """Run the suite in a process of its own, in a folder that has no pytest configuration."""
-    tmpdir = tmp_path / "tmp"
-    tmpdir.mkdir()
-    return Trial(tmp_path, tmpdir)
+def trial(new_trial: NewTrial) -> Trial:
+    """Run the suite in a process of its own."""
+    return new_trial()
 
 
 @pytest.fixture(scope="session")

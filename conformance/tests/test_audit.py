@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from seatrial.conformance import audit, namespaces, processes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from seatrial.conformance.audit import Auditor
@@ -32,6 +34,16 @@ def folder(session: Session) -> Path:
     path = session.work / "folder"
     path.mkdir()
     return path
+
+
+@contextmanager
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program that sleeps, and kill it at the end."""
+    with subprocess.Popen(["/bin/sleep", "infinity"]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_where_nothing_is_left_nothing_is_found(auditor: Auditor) -> None:
@@ -81,9 +93,9 @@ def test_a_process_in_a_cgroup_is_found_and_cleared_with_it(
 ) -> None:
     path = session.cgroups.folders()[0] / "c1"
     path.mkdir()
-    with subprocess.Popen(["/bin/sleep", "infinity"]) as process:
+    with sleeper() as process:
         (path / "cgroup.procs").write_text(str(process.pid))
-        assert auditor.leaks() == [f"cgroup {path}", f"process {process.pid} (sleep infinity)"]
+        assert auditor.leaks() == [f"cgroup {path}", f"process {process.pid} (/bin/sleep infinity)"]
         auditor.clear()
     assert auditor.leaks() == []
 
@@ -105,12 +117,11 @@ def test_a_process_that_is_about_to_end_is_given_a_moment(
 
 
 def test_what_was_there_before_is_spared(session: Session) -> None:
-    with subprocess.Popen(["/bin/sleep", "infinity"]) as before:
+    with sleeper() as before:
         auditor = audit.Auditor(session.cgroups, session.runtime.state_root)
         assert auditor.leaks() == []
         auditor.clear()
         assert before.poll() is None
-        before.kill()
     assert processes.children(os.getpid())  # the janitor
 
 

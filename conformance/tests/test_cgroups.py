@@ -101,7 +101,7 @@ def test_the_view_of_version_2_is_the_unified_hierarchy_alone() -> None:
 @pytest.mark.usefixtures("private")
 def test_the_view_of_version_1_is_without_the_unified_hierarchy() -> None:
     if any(each.path == cgroups.ROOT for each in cgroups.hierarchies()):
-        with pytest.raises(UnfitError, match="^the host has cgroup v2 only"):
+        with pytest.raises(UnfitError, match=r"^the host has cgroup v2 only"):
             cgroups.take_view("v1")
         return
     cgroups.take_view("v1")
@@ -118,7 +118,7 @@ def test_the_view_of_the_host_changes_nothing() -> None:
 @pytest.mark.usefixtures("private")
 def test_a_host_with_version_2_only_has_no_version_1() -> None:
     cgroups.take_view("v2")
-    with pytest.raises(UnfitError, match="^the host has cgroup v2 only; view v1 cannot be made$"):
+    with pytest.raises(UnfitError, match=r"^the host has cgroup v2 only; view v1 cannot be made$"):
         cgroups.take_view("v1")
 
 
@@ -128,7 +128,7 @@ def test_without_a_hierarchy_a_run_is_refused(name: str) -> None:
         if each.target.startswith("/sys/fs/cgroup"):
             namespaces.umount(each.target, namespaces.MNT_DETACH)
     assert cgroups.mode(cgroups.hierarchies()) == "none"
-    with pytest.raises(UnfitError, match="^no cgroup hierarchy is mounted") as caught:
+    with pytest.raises(UnfitError, match=r"^no cgroup hierarchy is mounted") as caught:
         OwnCgroups(name)
     assert caught.value.hint
 
@@ -178,5 +178,7 @@ def test_one_that_stays_busy_is_an_error_of_the_harness(
     (tmp_path / "busy").mkdir()
     times = iter([0.0, 1.0, 100.0])
     monkeypatch.setattr("time.monotonic", lambda: next(times))
-    with pytest.raises(HarnessError, match=f"^cannot remove cgroup {tmp_path}: Directory not empty"):
+    with pytest.raises(
+        HarnessError, match=f"^cannot remove cgroup {tmp_path}: Directory not empty"
+    ):
         cgroups.remove(tmp_path)

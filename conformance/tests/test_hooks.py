@@ -10,7 +10,7 @@ import pytest
 
 from seatrial.conformance.bundle import Bundle, probe_binary
 from seatrial.conformance.config import PROBE, minimal
-from seatrial.conformance.errors import HarnessError, Hung, Malformed
+from seatrial.conformance.errors import HarnessError, Hung, Malformed, Misbehaved
 from seatrial.conformance.hooks import (
     KINDS,
     LOG,
@@ -24,6 +24,7 @@ from seatrial.conformance.hooks import (
     failing,
     for_each_kind,
     has_ended,
+    record_of,
     records,
     tags,
 )
@@ -115,6 +116,14 @@ def test_a_mark_has_neither_input_nor_report(bundle: Bundle) -> None:
     with pytest.raises(HarnessError):
         _ = mark.seen
     assert tags(bundle) == ["a", "b"]
+
+
+def test_the_record_of_a_tag_is_the_only_one(bundle: Bundle) -> None:
+    _execute(Hook("a", "mark", "b", LOG, "+", "mark", "b", LOG).entry("prestart", bundle))
+    assert record_of(bundle, "a").tag == "a"
+    for tag in ("b", "c"):
+        with pytest.raises(Misbehaved, match=tag):
+            record_of(bundle, tag)
 
 
 def test_nothing_is_recorded_where_nothing_ran(bundle: Bundle) -> None:

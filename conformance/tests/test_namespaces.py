@@ -95,7 +95,7 @@ def test_one_that_cannot_be_made_leaves_the_others(
 
     before, open_before = names(), set(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(namespaces, broken, fail)
-    with pytest.raises(UnfitError, match="no$"), Private():
+    with pytest.raises(UnfitError, match=r"no$"), Private():
         pass
     assert names() == before
     assert set(os.listdir("/proc/self/fd")) == open_before
@@ -113,7 +113,7 @@ def test_errors_of_the_kernel_name_the_file(tmp_path: Path) -> None:
 
 @needs_root
 def test_errors_of_unshare_and_setns_are_told() -> None:
-    with pytest.raises(UnfitError, match="^unshare: Invalid argument$") as caught:
+    with pytest.raises(UnfitError, match=r"^unshare: Invalid argument$") as caught:
         namespaces.unshare(1)
     assert caught.value.hint
     with open(os.devnull) as file, pytest.raises(OSError, match="Invalid argument"):

@@ -21,6 +21,7 @@ from seatrial.conformance.session import Session
 
 if TYPE_CHECKING:
     from conformance.tests.conftest import Trial
+
     from seatrial.conformance.adapters import Adapter
 
 pytestmark = [
@@ -76,9 +77,9 @@ def test_a_session_is_gone_after_an_exception(
     good: Adapter, tmpdir: Path, kind: type[BaseException]
 ) -> None:
     before = look()
-    with pytest.raises(kind), Session(good, timeout_s=LONG_S) as session:  # noqa: PT012
-        with Harness(session).running():
-            raise kind
+    session = Session(good, timeout_s=LONG_S)
+    with pytest.raises(kind), session, Harness(session).running():
+        raise kind
     assert look() == before
     assert not own_cgroups()
     assert not list(tmpdir.iterdir())
@@ -121,9 +122,7 @@ def test_a_session_that_is_killed_is_cleaned_up_by_its_janitor(
     assert process.stdout is not None
     container = int(process.stdout.readline())
     (janitor,) = [
-        pid
-        for pid in processes.children(process.pid)
-        if "janitor" in processes.command_line(pid)
+        pid for pid in processes.children(process.pid) if "janitor" in processes.command_line(pid)
     ]
     watched = {pid: os.pidfd_open(pid) for pid in (janitor, container)}
     process.kill()
@@ -157,7 +156,7 @@ def _ignored(pid: int) -> set[int]:
 
 def test_only_root_may_have_one(good: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(UnfitError, match="^the harness needs root"), Session(good):
+    with pytest.raises(UnfitError, match=r"^the harness needs root"), Session(good):
         pass
 
 

@@ -1,4 +1,4 @@
-"""Running a command under a timeout: whatever it does, the harness gets a ``Result`` or ``Hung``."""
+"""Running a command under a timeout: whatever it does, there is a ``Result`` or a ``Hung``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def test_a_result_reads_as_the_shell_line_and_what_it_said() -> None:
 
 @pytest.mark.parametrize("question", ["ok", "failed"])
 @pytest.mark.parametrize(
-    ("number", "name"), [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGKILL, "SIGKILL"), (35, "signal 35")]
+    ("number", "name"),
+    [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGKILL, "SIGKILL"), (35, "signal 35")],
 )
 def test_a_signal_is_neither_success_nor_an_error(number: int, name: str, question: str) -> None:
     result = sh(f"ulimit -c 0; kill -{int(number)} $$")
@@ -130,10 +131,12 @@ def test_a_timeout_ends_the_whole_tree(tree: str) -> None:
 def test_a_timeout_spares_what_was_there_before() -> None:
     processes.become_subreaper()
     with subprocess.Popen(["/bin/sleep", "infinity"]) as bystander:
-        with pytest.raises(Hung):
-            sh("sleep infinity", SHORT_S)
-        assert bystander.poll() is None
-        bystander.kill()
+        try:
+            with pytest.raises(Hung):
+                sh("sleep infinity", SHORT_S)
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
 
 
 def test_an_interrupt_ends_the_whole_tree(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +217,7 @@ def test_a_command_gets_its_own_session_environment_folder_and_mask(tmp_path: Pa
 def test_a_command_gets_no_descriptor_but_those_it_is_passed() -> None:
     with open(os.devnull) as file:
         ours, given = (fcntl.fcntl(file, fcntl.F_DUPFD, least) for least in (100, 200))
-    os.set_inheritable(ours, True)
+    os.set_inheritable(ours, True)  # noqa: FBT003
     result = sh("for fd in /proc/$$/fd/*; do echo ${fd##*/}; done", pass_fds=[given])
     os.close(ours)
     os.close(given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from seatrial.conformance import namespaces
+from seatrial.conformance import namespaces, processes
 from seatrial.conformance.config import with_namespaces
 from seatrial.conformance.hooks import (
     LOG,
@@ -15,7 +15,7 @@ from seatrial.conformance.hooks import (
     at_gate,
     for_each_kind,
     hooked,
-    records,
+    record_of,
     tags,
 )
 from seatrial.conformance.marks import requirement
@@ -42,13 +42,13 @@ def test_before_pivot_root_the_root_of_the_container_is_not_its_own_yet(
         UnderWay(container.create, gate) as create,
     ):
         assert create.reaches(gate), create.result()
-        [hook] = records(container.bundle)
-        assert _namespaces(hook.pid, ["mnt"]) != {"mnt": namespaces.current("mnt")}
-        assert not _is_root(hook.pid, container.bundle.rootfs)
+        pid = _process(container.bundle)
+        assert _namespaces(pid, ["mnt"]) != {"mnt": namespaces.current("mnt")}
+        assert not _is_root(pid, container.bundle.rootfs)
         assert not create.returned
         gate.open()
         assert create.result().ok
-        assert _is_root(hook.pid, container.bundle.rootfs)
+        assert _is_root(pid, container.bundle.rootfs)
 
 
 @for_each_kind("before-pivot-root", kinds=["createContainer"])
@@ -62,7 +62,7 @@ def test_before_pivot_root_a_hook_in_the_container_is_at_the_root_of_the_host(
         UnderWay(container.create, gate) as create,
     ):
         assert create.reaches(gate), create.result()
-        [record] = records(container.bundle)
+        record = record_of(container.bundle)
         assert record.path == str(container.bundle.log)
         assert record.seen["root"]["inode"] == os.stat("/").st_ino
         assert record.seen["root"]["inode"] != os.stat(container.bundle.rootfs).st_ino
@@ -71,6 +71,13 @@ def test_before_pivot_root_a_hook_in_the_container_is_at_the_root_of_the_host(
         gate.open()
         assert create.result().ok
         assert tags(container.bundle) == ["hook", "end"]
+
+
+def _process(bundle: Bundle) -> int:
+    pid = record_of(bundle).pid
+    # All that a runtime starts is below the harness, which is its subreaper.
+    assert pid in processes.descendants(os.getpid())
+    return pid
 
 
 def _is_root(pid: int, folder: Path) -> bool:
@@ -90,8 +97,7 @@ def test_the_namespaces_of_the_container_are_there(harness: Harness, kind: str) 
         UnderWay(container.create, gate) as create,
     ):
         assert create.reaches(gate), create.result()
-        [hook] = records(container.bundle)
-        there = _namespaces(hook.pid, list(_OWN.values()))
+        there = _namespaces(_process(container.bundle), list(_OWN.values()))
         gate.open()
         assert create.result().ok
         assert there == {name: container.namespace(name) for name in _OWN.values()}
@@ -108,8 +114,8 @@ def test_the_mounts_of_the_container_are_done_before_create_runtime_hooks(harnes
         UnderWay(container.create, gate) as create,
     ):
         assert create.reaches(gate), create.result()
-        [hook] = records(container.bundle)
-        with open(f"/proc/{hook.pid}/mountinfo", encoding="latin-1") as lines:
+        pid = _process(container.bundle)
+        with open(f"/proc/{pid}/mountinfo", encoding="latin-1") as lines:
             mounts = [Mount.parse(line.rstrip("\n")) for line in lines]
         assert _expected(container.bundle) <= {(each.target, each.fstype) for each in mounts}
 
@@ -121,8 +127,8 @@ def test_the_mounts_of_the_container_are_done_before_create_container_hooks(
     with hooked(harness, {"createContainer": [Hook("hook")]}, config=_config(harness)) as container:
         result = container.create()
         assert result.ok, result
-        [hook] = records(container.bundle)
-        mounts = {(each.target, each.fstype) for each in hook.seen.mounts}
+        seen = record_of(container.bundle).seen
+        mounts = {(each.target, each.fstype) for each in seen.mounts}
         assert _expected(container.bundle) <= mounts
 
 

@@ -20,7 +20,7 @@ from seatrial.conformance.hooks import (
     for_each_kind,
     has_ended,
     hooked,
-    records,
+    record_of,
     tags,
 )
 from seatrial.conformance.marks import requirement
@@ -73,11 +73,13 @@ def test_the_last_of_several_hooks_failing_is_an_error(harness: Harness, kind: s
 
 @for_each_kind("failure-stops-container", kinds=DECISIVE)
 def test_a_failing_hook_stops_the_container(harness: Harness, kind: str) -> None:
-    # The first hook is there to be told which process the container's is.
-    hooks = {"createRuntime": [Hook("first")]} | {kind: [Hook("first"), failing("exit-status")]}
+    # A hook before it is there to be told which process the container's is.
+    told = kind if kind == "prestart" else "createRuntime"
+    hooks = {told: [Hook("told")]}
+    hooks.setdefault(kind, []).append(failing("exit-status"))
     with hooked(harness, hooks, *_LASTING) as container:
         attempt(container)
-        assert has_ended(records(container.bundle)[0].pid)
+        assert has_ended(record_of(container.bundle, "told").pid)
 
 
 @for_each_kind("failure-destroys-and-poststops", kinds=DECISIVE)

@@ -16,6 +16,7 @@ from seatrial.conformance.hooks import (
     for_each_kind,
     hooked,
     live,
+    record_of,
 )
 from seatrial.conformance.marks import needs
 
@@ -54,9 +55,10 @@ def test_the_path_is_that_of_a_file_of_the_container(harness: Harness, kind: str
 def test_hooks_execute_in_the_namespaces_of_the_runtime(harness: Harness, kind: str) -> None:
     config = with_namespaces(harness.config("report"), list(_OWN))
     with hooked(harness, {kind: [Hook("hook")]}, config=config) as container:
-        [hook] = live(container)
+        live(container)
+        seen = record_of(container.bundle).seen
     expected = {name: namespaces.current(name) for name in (*_OWN.values(), "user", "time")}
-    assert {name: hook.seen["namespaces"][name] for name in expected} == expected
+    assert {name: seen["namespaces"][name] for name in expected} == expected
 
 
 @for_each_kind("executes-in-container-namespace", kinds=IN_CONTAINER_NAMESPACE)
@@ -80,5 +82,6 @@ def _logging_itself(harness: Harness) -> Config:
 
 def _share_namespaces(harness: Harness, kind: str, config: Config) -> None:
     with hooked(harness, {kind: [Hook("hook")]}, config=config) as container:
-        [hook, program] = live(container)
-    assert hook.seen["namespaces"] == program.seen["namespaces"]
+        live(container)
+        hook, program = (record_of(container.bundle, tag).seen for tag in ("hook", "program"))
+    assert hook["namespaces"] == program["namespaces"]

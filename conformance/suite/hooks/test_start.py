@@ -22,6 +22,13 @@ def _has_executed_program(container: Container) -> bool:
     return os.path.samestat(os.stat(f"/proc/{container.pid}/exe"), program)
 
 
+@requirement("config.hooks.start-container.invoked")
+def test_start_container_hooks_are_not_called_by_create(harness: Harness) -> None:
+    with hooked(harness, {"startContainer": [Hook("hook")]}) as container:
+        assert container.create().ok
+        assert tags(container.bundle) == []
+
+
 @requirement("config.hooks.start-container.before-program")
 def test_start_container_hooks_are_called_before_the_program_is_executed(harness: Harness) -> None:
     hooks = {"startContainer": [Hook("hook", *at_gate(), "+", *_END)]}

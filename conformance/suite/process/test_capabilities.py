@@ -79,6 +79,7 @@ def test_ambient_is_the_ambient_set_of_the_program(harness: Harness, uid: int, s
 
 @requirement("config.process.capabilities.permitted-applied")
 @given(sets=lasting(uid=0))
+@settings(max_examples=15)
 def test_permitted_is_the_permitted_set_of_a_program_of_the_superuser(
     harness: Harness, sets: Sets
 ) -> None:
@@ -88,6 +89,7 @@ def test_permitted_is_the_permitted_set_of_a_program_of_the_superuser(
 
 @requirement("config.process.capabilities.permitted-applied")
 @given(uid=other_users(), data=st.data())
+@settings(max_examples=15)
 def test_permitted_is_the_permitted_set_of_a_program_of_another_user(
     harness: Harness, uid: int, data: st.DataObject
 ) -> None:
@@ -98,6 +100,7 @@ def test_permitted_is_the_permitted_set_of_a_program_of_another_user(
 
 @requirement("config.process.capabilities.effective-applied")
 @given(sets=lasting(uid=0))
+@settings(max_examples=15)
 def test_effective_is_the_effective_set_of_a_program_of_the_superuser(
     harness: Harness, sets: Sets
 ) -> None:
@@ -107,6 +110,7 @@ def test_effective_is_the_effective_set_of_a_program_of_the_superuser(
 
 @requirement("config.process.capabilities.effective-applied")
 @given(uid=other_users(), data=st.data())
+@settings(max_examples=15)
 def test_effective_is_the_effective_set_of_a_program_of_another_user(
     harness: Harness, uid: int, data: st.DataObject
 ) -> None:
@@ -168,9 +172,8 @@ def test_a_capability_that_the_caller_lacks_leads_to_a_warning(harness: Harness,
 
 
 def _check_warning(harness: Harness, runtime: Runtime, name: str, kind: str) -> None:
-    """Whether and where a warning is shown is left open (runtime.md, "Warnings"); not that it is
-    one: the operation goes on.
-    """
+    # Where a warning is shown, if anywhere, is left open (runtime.md, "Warnings"); that the
+    # operation goes on after it is not.
     config = _config(harness, _beside_plain(name))
     with harness.container(config, runtime=runtime) as container:
         log = container.bundle.path / "runtime.log"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.conformance.config import without
+from seatrial.conformance.errors import Ignored
 from seatrial.conformance.marks import requirement
 from seatrial.conformance.strategies.process import LAST_ID, ids, large_ids, masks
 
@@ -62,15 +63,28 @@ def test_large_ids_are_applied_or_refused(harness: Harness, uid: int, gid: int) 
     assert gid in report["groups"]
 
 
-@requirement("config.process.user.uid-applied")
+def assert_refused(harness: Harness, config: Config) -> None:
+    """Assert that it is an error, or say as whom the program runs instead."""
+    with harness.container(config) as container:
+        result = container.create()
+        if result.ok:
+            result = container.start()
+        if result.ok:
+            report = container.report()
+            raise Ignored(
+                f"the program runs with user ids {report['uid']}, group ids {report['gid']}"
+            )
+
+
+@requirement("config.process.user.uid-applied", "config.valid-values.invalid-errors")
 def test_the_uid_that_means_no_change_is_refused(harness: Harness) -> None:
     # No process can have it: to setresuid(2) it means that an id is to stay as it is.
-    assert harness.attempt(run_as(harness, uid=LAST_ID + 1)).failed
+    assert_refused(harness, run_as(harness, uid=LAST_ID + 1, gid=1000))
 
 
-@requirement("config.process.user.gid-applied")
+@requirement("config.process.user.gid-applied", "config.valid-values.invalid-errors")
 def test_the_gid_that_means_no_change_is_refused(harness: Harness) -> None:
-    assert harness.attempt(run_as(harness, gid=LAST_ID + 1)).failed
+    assert_refused(harness, run_as(harness, uid=1000, gid=LAST_ID + 1))
 
 
 @requirement("config.process.user.additional-gids-applied")
@@ -83,7 +97,7 @@ def test_additional_gids_are_among_the_groups(harness: Harness, gids: list[int])
 
 
 @requirement("config.process.user.additional-gids-applied")
-def test_without_additional_gids_the_groups_are_not_those_of_the_caller(harness: Harness) -> None:
+def test_without_additional_gids_the_caller_hands_down_no_groups(harness: Harness) -> None:
     report = harness.run(run_as(harness, uid=1000, gid=1000))
     if set(report["groups"]) - {1000}:
         harness.note("without additionalGids the program has groups that are not in the config")
@@ -155,12 +169,12 @@ def test_what_is_in_passwd_and_group_does_not_matter(harness: Harness, name: str
 
 
 @requirement("config.process.user.uid-present")
-def test_a_user_without_uid(harness: Harness) -> None:
+def test_a_user_without_uid_is_refused_or_accepted(harness: Harness) -> None:
     refused = harness.attempt(without(harness.config(), "process", "user", "uid")).failed
     harness.note(f"a user without uid is {'refused' if refused else 'accepted'}")
 
 
 @requirement("config.process.user.gid-present")
-def test_a_user_without_gid(harness: Harness) -> None:
+def test_a_user_without_gid_is_refused_or_accepted(harness: Harness) -> None:
     refused = harness.attempt(without(harness.config(), "process", "user", "gid")).failed
     harness.note(f"a user without gid is {'refused' if refused else 'accepted'}")

@@ -108,12 +108,12 @@ def test_a_path_without_a_directory_is_refused(harness: Harness, path: str) -> N
 
 
 @requirement("config.root.present")
-def test_a_config_without_root(harness: Harness) -> None:
+def test_a_config_without_root_is_refused_or_accepted(harness: Harness) -> None:
     refused = harness.attempt(without(harness.config(), "root")).failed
     harness.note(f"a config without root is {'refused' if refused else 'accepted'}")
 
 
 @requirement("config.root.path-present")
-def test_a_root_without_path(harness: Harness) -> None:
+def test_a_root_without_path_is_refused_or_accepted(harness: Harness) -> None:
     refused = harness.attempt(without(harness.config(), "root", "path")).failed
     harness.note(f"a root without path is {'refused' if refused else 'accepted'}")

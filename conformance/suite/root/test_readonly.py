@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: Everything by which a program could change a file system, on files of the bundle's.
 CHANGES = [
     ["write", "/new", "text"],
-    ["write", "/tmp/new", "text"],
+    ["write", "/file", "text"],
     ["append", "/file", "text"],
     ["mkdir", "/folder"],
     ["unlink", "/file"],

@@ -11,7 +11,7 @@ from seatrial.conformance import processes
 from seatrial.conformance.hooks import Gate, Hook, UnderWay, at_gate, hooked
 from seatrial.conformance.marks import requirement
 from seatrial.conformance.runtime import parse_object
-from seatrial.conformance.states import SEMVER, STATUSES, breaches
+from seatrial.conformance.states import SEMVER, STATUSES, State, breaches
 from seatrial.conformance.strategies.containers import identifiers
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_while_create_is_at_work_the_container_is_not_further_than_created(
     ):
         assert create.reaches(gate), create.result()
         result = container.runtime.state(container.id)
-        status = parse_object(result)["status"] if result.ok else "unknown"
+        status = State(parse_object(result))["status"] if result.ok else "unknown"
         gate.open()
         assert create.result().ok
         assert status in {"unknown", "creating", "created"}

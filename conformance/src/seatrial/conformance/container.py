@@ -13,6 +13,7 @@ from seatrial.conformance import processes, report
 from seatrial.conformance.errors import HarnessError, Hung, Malformed, Misbehaved
 from seatrial.conformance.runtime import parse_object
 from seatrial.conformance.spawn import Streams
+from seatrial.conformance.states import State
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,11 +79,11 @@ class Container:
         self.exists = self.exists and result.exit_status != 0
         return result
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Return its state; an error of the operation is a failed assertion."""
         result = self.runtime.state(self.id)
         assert result.ok, result  # noqa: S101 - a verdict
-        return parse_object(result)
+        return State(parse_object(result))
 
     # What it does
 

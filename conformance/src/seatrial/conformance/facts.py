@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.conformance import cgroups
+from seatrial.conformance import cgroups, scheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,13 +166,21 @@ def _need(name: str) -> Evidence:
 
 def _controller(name: str) -> Evidence:
     names = {name, _V1_NAMES.get(name, name)}
-    found = cgroups.hierarchies()
+    found = _hierarchies_in_use()
     for each in found:
         if names & each.controllers:
             return Evidence(met=True, text=f"controller {name} at {each.path}")
         if each.version == cgroups.V2 and name in {"devices", "freezer"}:
             return Evidence(met=True, text=f"{name} is part of the unified hierarchy")
-    return Evidence(met=False, text=f"no hierarchy of {[str(each.path) for each in found]} has it")
+    paths = ", ".join(str(each.path) for each in found) or "none"
+    return Evidence(met=False, text=f"controller {name} at none of the hierarchies: {paths}")
+
+
+def _hierarchies_in_use() -> list[cgroups.Hierarchy]:
+    """Where both versions have controllers, runtimes work with version 1."""
+    found = cgroups.hierarchies()
+    version = cgroups.V2 if cgroups.mode(found) == "v2" else 1
+    return [each for each in found if each.version == version]
 
 
 def _namespace(kind: str) -> Callable[[], Evidence]:
@@ -209,9 +217,17 @@ def _module(name: str) -> Callable[[], Evidence]:
 
 def _cgroup_version(version: int) -> Callable[[], Evidence]:
     def look() -> Evidence:
-        found = [each for each in cgroups.hierarchies() if each.version == version]
-        met = any(each.controllers for each in found) if version == 1 else bool(found)
-        return Evidence(met, f"cgroup mode {cgroups.mode(cgroups.hierarchies())}")
+        mode = cgroups.mode(cgroups.hierarchies())
+        modes = {"v2"} if version == cgroups.V2 else {"v1", "hybrid"}
+        return Evidence(mode in modes, f"cgroup mode {mode}")
+
+    return look
+
+
+def _policy(name: str, refusal: Callable[[], str]) -> Callable[[], Evidence]:
+    def look() -> Evidence:
+        reason = refusal()
+        return Evidence(not reason, f"{name} on a child of ours: {reason or 'granted'}")
 
     return look
 
@@ -236,4 +252,7 @@ _NEEDS: dict[str, Callable[[], Evidence]] = {
     "pty": lambda: _exists("/dev/ptmx"),
     "resctrl": lambda: _exists("/sys/fs/resctrl/schemata"),
     "hugetlb": lambda: _exists("/sys/kernel/mm/hugepages"),
+    "deadline-policy": _policy("SCHED_DEADLINE", scheduling.refusal_of_deadline),
+    "real-time-policies": _policy("SCHED_FIFO in a cgroup", scheduling.refusal_of_real_time),
+    "uclamp": lambda: _exists("/proc/sys/kernel/sched_util_clamp_max"),
 }

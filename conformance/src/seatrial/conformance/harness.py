@@ -77,6 +77,11 @@ class Harness:
         config["ociVersion"] = self._session.config_version
         return config
 
+    @property
+    def cgroup(self) -> str:
+        """The run's own cgroup, below which a test may place its containers by ``cgroupsPath``."""
+        return self._session.cgroups.path
+
     @contextlib.contextmanager
     def bundle(self, config: Config | bytes) -> Iterator[Bundle]:
         """Make a bundle, and remove it at the end.

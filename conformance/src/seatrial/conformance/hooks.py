@@ -14,9 +14,10 @@ import pytest
 from seatrial.conformance import processes
 from seatrial.conformance.bundle import Bundle, probe_binary
 from seatrial.conformance.config import PROBE
-from seatrial.conformance.errors import HarnessError, Malformed
+from seatrial.conformance.errors import HarnessError, Malformed, Misbehaved
 from seatrial.conformance.marks import requirement
 from seatrial.conformance.report import Report, raw
+from seatrial.conformance.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -151,7 +152,7 @@ class Record:
     report: Report | None
 
     @property
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """The container's state as the hook read it; raises ``Malformed``."""
         try:
             document = json.loads(self.stdin or b"")
@@ -161,7 +162,7 @@ class Record:
             ) from None
         if not isinstance(document, dict):
             raise Malformed(f"what hook {self.tag} read is not a JSON object: {self.stdin!r}")
-        return document
+        return State(document)
 
     @property
     def pid(self) -> int:
@@ -200,6 +201,14 @@ def records(bundle: Bundle) -> list[Record]:
 def tags(bundle: Bundle) -> list[str]:
     """Return the tags in the log, oldest first."""
     return [record.tag for record in records(bundle)]
+
+
+def record_of(bundle: Bundle, tag: str = "hook") -> Record:
+    """Return the only record with this tag; raises ``Misbehaved`` for none or several."""
+    found = [record for record in records(bundle) if record.tag == tag]
+    if len(found) != 1:
+        raise Misbehaved(f"{tag} was called {len(found)} times instead of once")
+    return found[0]
 
 
 @contextlib.contextmanager

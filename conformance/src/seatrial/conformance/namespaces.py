@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from seatrial.conformance.errors import UnfitError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 CLONE_FS = 0x00000200
@@ -66,6 +68,22 @@ def umount(target: str, flags: int = 0) -> None:
 def current(kind: str) -> str:
     """Return the name of this thread's namespace, such as ``mnt:[4026531841]``."""
     return os.readlink(f"/proc/thread-self/ns/{kind}")
+
+
+@contextlib.contextmanager
+def inside(pid: int, kind: str) -> Iterator[None]:
+    """Have this thread in one namespace of ``pid``: uts, ipc, net or cgroup (setns(2))."""
+    with contextlib.ExitStack() as stack:
+        descriptors = []
+        for path in ("/proc/thread-self/ns", f"/proc/{pid}/ns"):
+            descriptors.append(os.open(f"{path}/{kind}", os.O_RDONLY | os.O_CLOEXEC))
+            stack.callback(os.close, descriptors[-1])
+        own, others = descriptors
+        setns(others)
+        try:
+            yield
+        finally:
+            setns(own)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,8 @@ class Session:
         return self
 
     def _open(self, name: str) -> None:
+        # Users of all kinds get along in the bundles, whatever the umask of who runs the suite.
+        self._exit.callback(os.umask, os.umask(0o022))
         processes.become_subreaper()
         identity = identify(self.adapter, timeout_s=self.timeout_s)
         self.work = Path(tempfile.mkdtemp(prefix="seatrial-"))

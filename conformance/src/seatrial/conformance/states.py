@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonschema
 
 from seatrial.conformance.data import schema_file
+from seatrial.conformance.errors import Malformed
 
 #: The values of ``status`` that the spec defines.
 STATUSES = ("creating", "created", "running", "stopped")
@@ -23,6 +24,14 @@ SEMVER = re.compile(
     rf"(?:\+{_BUILD}(?:\.{_BUILD})*)?",
     re.ASCII,
 )
+
+
+class State(dict[str, Any]):
+    """A state as it was read; to ask it for a member that it lacks raises ``Malformed``."""
+
+    def __missing__(self, key: str) -> NoReturn:
+        """Say which member is missing: a verdict, where a ``KeyError`` would be our own failure."""
+        raise Malformed(f"the state has no {key}: {dict(self)!r}")
 
 
 def breaches(state: dict[str, Any]) -> list[str]:

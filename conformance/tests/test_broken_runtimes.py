@@ -1,0 +1,166 @@
+"""Runtimes that are broken on purpose: the suite catches each, by the right row, and cleans up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seatrial.conformance.results import Results
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from conformance.tests.conftest import NewTrial, Ran, Trial
+
+    from seatrial.conformance.adapters import Adapter
+
+BROKEN = Path(__file__).parent / "broken"
+SUITE = BROKEN / "trials.py"
+
+CREATED, BEFORE = "runtime.state.status-created", "runtime.lifecycle.program-not-run-by-create"
+SIGNAL, KILL = "runtime.kill.delivers-signal", "runtime.kill.not-alive-errors"
+HOSTNAME, REFUSED = "config.hostname.applied", "runtime.create.unappliable-property-errors"
+AFTER_DELETE = "runtime.delete.removes-created-resources"
+AFTER_ERROR = "runtime.errors.environment-restored"
+
+#: By runtime, all rows that are seen to fail, and how.
+CAUGHT = {
+    "honest": set[tuple[str, str]](),
+    "garbage-version": set(),
+    "keeps-a-cache": set(),
+    "lies-in-state": {(CREATED, "wrong")},
+    "garbage-state": {(CREATED, "malformed")},
+    "dies-by-signal": {(CREATED, "crashed")},
+    "swallows-errors": {(KILL, "wrong"), (REFUSED, "malformed")},
+    "starts-at-create": {(CREATED, "wrong"), (BEFORE, "wrong")},
+    "ignores-hostname": {(HOSTNAME, "ignored")},
+    "forgets-delete": {(AFTER_DELETE, "leaked")},
+    "leaks-mount": {(AFTER_DELETE, "leaked")},
+    "leaks-cgroup": {(AFTER_DELETE, "leaked")},
+    "leaks-state": {(AFTER_DELETE, "leaked")},
+    "leaks-on-error": {(AFTER_ERROR, "leaked")},
+    "leaks-process": {(AFTER_DELETE, "leaked")},
+    "holds-streams": {(AFTER_DELETE, "leaked"), (AFTER_ERROR, "leaked")},
+    "kills-nothing": {(BEFORE, "hung"), (SIGNAL, "hung"), (KILL, "wrong")},
+    "endless-state": {(CREATED, "hung")},
+    "hangs-in-kill": {(BEFORE, "hung"), (SIGNAL, "hung"), (KILL, "hung")},
+}
+#: Runs of several at once: those that wait for a time to pass each have their own.
+SLOW = [["leaks-process"], ["holds-streams"], ["kills-nothing"], ["endless-state", "hangs-in-kill"]]
+RUNS = [[name for name in CAUGHT if [name] not in SLOW and name not in SLOW[-1]], *SLOW]
+
+#: Those that cannot run one container, and what is said of them.
+UNFIT = {
+    "always-succeeds": "cannot run the minimal container, so it is not judged: standard output is"
+    " not JSON",
+    "always-fails": "cannot run the minimal container, so it is not judged: <",
+    "writes-no-pid": "cannot run the minimal container, so it is not judged: create succeeded, and"
+    " the container process has no pid: its pid file says 'none",
+    "lies-in-pid-file": "the container process neither ended nor printed what was waited for",
+    "hangs-in-version": "no answer within 3 s: ",
+    "hangs-in-create": "no answer within 3 s: ",
+    "hangs-in-start": "no answer within 3 s: ",
+}
+
+
+@dataclass
+class Run:
+    """A run of the small suite that was started, and is waited for when it is asked about."""
+
+    trial: Trial
+    process: subprocess.Popen[str]
+    ran: list[Ran] = field(default_factory=list)
+
+    def result(self) -> Ran:
+        if not self.ran:
+            self.ran.append(self.trial.finish(self.process))
+        return self.ran[0]
+
+    def results(self) -> Results:
+        self.result()
+        return Results.read(self.trial.folder / "results.jsonl")
+
+
+def start(trial: Trial, names: list[str]) -> Run:
+    runtimes = [word for name in names for word in ("--runtime", str(BROKEN / name))]
+    timeout = ["--runtime-timeout", "3" if len(names) < len(RUNS[0]) else "30"]
+    return Run(trial, trial.start(SUITE, *runtimes, *timeout, "--results", "results.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def judged(good: Adapter, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
+    """A run for each runtime that can be judged; they go on side by side."""
+    del good
+    runs = {tuple(names): start(new_trial(), names) for names in RUNS}
+    yield {name: run for names, run in runs.items() for name in names}
+    for run in runs.values():
+        run.process.kill()
+
+
+@pytest.fixture(scope="module")
+def refused(good: Adapter, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
+    """A run for each runtime that cannot be judged; they go on side by side."""
+    del good
+    runs = {name: start(new_trial(), [name]) for name in UNFIT}
+    yield runs
+    for run in runs.values():
+        run.process.kill()
+
+
+def test_every_broken_runtime_is_tried() -> None:
+    scripts = {path.name for path in BROKEN.iterdir() if not path.suffix and path.is_file()}
+    assert scripts == {*CAUGHT, *UNFIT}
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_the_suite_catches_it(judged: dict[str, Run], name: str) -> None:
+    results = judged[name].results()
+    own = [verdict for verdict in results.verdicts if verdict.runtime == name]
+    seen = {(verdict.requirements[0], verdict.kind) for verdict in own if verdict.status == "fail"}
+    assert seen == CAUGHT[name]
+    assert {verdict.status for verdict in own} <= {"pass", "fail"}
+    assert len(own) >= 6
+
+
+def test_a_run_with_failures_ends_with_1(judged: dict[str, Run]) -> None:
+    ran = judged["honest"].result()
+    assert (ran.status, ran.err) == (1, "")
+    assert judged["honest"].results().footer["exit_status"] == 1
+
+
+def test_a_version_that_is_garbage_is_unknown(judged: dict[str, Run]) -> None:
+    runtimes = judged["honest"].results().header["runtimes"]
+    versions = {each["name"]: each["version"] for each in runtimes}
+    assert versions.pop("garbage-version") == "unknown"
+    assert len(set(versions.values())) == 1
+
+
+def test_a_failure_is_shown_with_clause_and_evidence(judged: dict[str, Run]) -> None:
+    out = judged["honest"].result().out
+    shown = out.partition("\nlies-in-state")[2].partition("1 failure\n")[2]
+    for line in (
+        "runtime.state.status-created   IMPLIED   runtime.md#state   wrong",
+        "  clause    created is the status from the end of create until",
+        "  expected  a created container is created",
+        "  got       assert 'running' == 'created'",
+        '  config    minimal config with {"process": {"args": ["/probe", "pause"]}',
+        "  again     pytest",
+    ):
+        assert line in shown
+    crash = out.partition("dies-by-signal 1")[2]
+    assert "got       ended by SIGSEGV: <" in crash
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_one_that_cannot_run_a_container_is_not_judged(refused: dict[str, Run], name: str) -> None:
+    ran = refused[name].result()
+    assert ran.status == 3
+    sentence, *hint = ran.complaint
+    assert name in sentence
+    assert UNFIT[name] in sentence
+    assert len(hint) <= 1
+    assert not (refused[name].trial.folder / "results.jsonl").exists()
