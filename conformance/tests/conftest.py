@@ -64,6 +64,7 @@ class Trial:
     """Runs pytest or ``seatrial`` in a process of its own, and looks around afterwards."""
 
     folder: Path
+    bytecode: Path
 
     @property
     def tmpdir(self) -> Path:
@@ -79,14 +80,17 @@ class Trial:
         **options: Any,  # noqa: ANN401
     ) -> subprocess.Popen[str]:
         """Start it, with its streams in pipes; ``under`` is a program that executes it."""
-        # What the pytest that runs this test says to those below it is not for this one.
+        # What the pytest that runs this test says to those below it is not for this one; and all
+        # of them share what they compile, which is the most of what a short run does.
         outer = {name for name in os.environ if name.startswith("PYTEST_")}
+        outer.add("PYTHONDONTWRITEBYTECODE")
         environ = {key: value for key, value in os.environ.items() if key not in outer}
+        environ |= {"TMPDIR": str(self.tmpdir), "PYTHONPYCACHEPREFIX": str(self.bytecode)}
         return subprocess.Popen(
             [*under, *program, *map(str, words)],
             text=True,
             cwd=self.folder,
-            env={**environ, "TMPDIR": str(self.tmpdir), **(env or {})},
+            env={**environ, **(env or {})},
             **{**STREAMS, **options},
         )
 
@@ -125,9 +129,10 @@ def _carries(path: str, pid: int) -> bool:
 @pytest.fixture(scope="session")
 def new_trial(tmp_path_factory: pytest.TempPathFactory) -> NewTrial:
     """Make a trial in a folder of its own, which has no pytest configuration."""
+    bytecode = tmp_path_factory.mktemp("bytecode")
 
     def make() -> Trial:
-        made = Trial(tmp_path_factory.mktemp("trial"))
+        made = Trial(tmp_path_factory.mktemp("trial"), bytecode)
         made.tmpdir.mkdir()
         return made
 

@@ -132,7 +132,12 @@ def test_a_suite_that_is_wrong_is_refused(
 ) -> None:
     suite(trial, test)
     assert_refused(trial("--runtime", runtime), 2, sentence, hint)
-    assert_refused(trial("--runtime", runtime, "-n", "1"), 2, sentence, hint)
+
+
+def test_workers_of_xdist_hand_on_why_they_refuse(trial: Trial, runtime: Path) -> None:
+    suite(trial, '@requirement("no.such.row")\ndef test_one(harness): pass')
+    sentence = "test_small.py::test_one[runtime]: unknown requirement 'no.such.row'"
+    assert_refused(trial("--runtime", runtime, "-n", "1"), 2, sentence)
 
 
 @needs_root
@@ -154,9 +159,15 @@ def test_results_that_cannot_be_written_are_told(
 
 def test_a_disk_that_fills_up_is_told(good: Adapter, trial: Trial) -> None:
     # A file of more than this gets EFBIG, which is as good as ENOSPC; the header fits.
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
-    text = f'@requirement("{KILL}")\ndef test_NR(harness):\n    assert False, "x" * 500\n'
-    suite(trial, limit + "".join(text.replace("NR", str(number)) for number in range(9)))
+    text = f"""
+import pytest, resource
+@pytest.mark.parametrize("number", range(9))
+@requirement("{KILL}")
+def test_one(harness, number):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    assert False, "x" * 500
+"""
+    suite(trial, text)
     ran = trial("--runtime", good.name, "--results", "results.jsonl")
     assert ran.complaint == ["seatrial: cannot write results to results.jsonl: File too large"]
     assert ran.status == 2
@@ -174,6 +185,18 @@ def test_without_a_runtime_nothing_is_judged(trial: Trial) -> None:
     sentence = "no runtime found: none of crun, runc, runsc, youki is on PATH"
     assert_refused(ran, 3, sentence, "apt-get install")
     assert trial("--collect-only", env={"PATH": "/nowhere"}).status == 0
+
+
+def test_a_work_folder_that_is_too_small_is_told(good: Adapter, trial: Trial) -> None:
+    suite(trial)
+    script = (
+        "import pytest; from seatrial.conformance import namespaces as n; mount = n.mount;"
+        "n.mount = lambda *a, data='', **k: mount(*a, data=data and data + ',size=64k', **k);"
+        "exit(pytest.main())"
+    )
+    ran = trial("--runtime", good.name, program=(sys.executable, "-c", script))
+    assert ran.status == 3
+    assert ran.complaint[0].startswith(f"seatrial: smoke test of {good.name}: [Errno 28] No space")
 
 
 def test_a_runtime_that_is_no_program_is_told(good: Adapter, trial: Trial, runtime: Path) -> None:
@@ -246,7 +269,7 @@ def waiting(trial: Trial, *options: str) -> tuple[subprocess.Popen[str], int]:
     process = trial.start("--results", "results.jsonl", "--runtime-timeout", "60", *options)
     pidfd = os.pidfd_open(process.pid)
     assert processes.poll([fifo, pidfd], 60) == [fifo], process.communicate()
-    os.set_blocking(fifo, True)  # noqa: FBT003
+    os.set_blocking(fifo, True)
     with open(fifo) as file:
         container = int(file.read())
     os.close(pidfd)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from seatrial.conformance.config import without
 from seatrial.conformance.marks import requirement
@@ -26,6 +26,8 @@ def starting_in(harness: Harness, cwd: str, *act: str) -> Config:
 
 @requirement("config.process.cwd-applied")
 @given(path=absolute_paths(below="/w"))
+@example(path="/w/ a b ")
+@example(path="/w/$HOME/~/*")
 def test_the_program_starts_in_cwd(harness: Harness, path: str) -> None:
     config = starting_in(harness, path)
     with harness.bundle(config) as bundle:

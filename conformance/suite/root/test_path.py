@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from seatrial.conformance.config import without
+from seatrial.conformance.bundle import probe_binary
+from seatrial.conformance.config import PROBE, without
 from seatrial.conformance.marks import requirement
 from seatrial.conformance.strategies.process import absolute_paths
 
@@ -96,15 +97,18 @@ def test_a_path_that_is_a_symlink_is_followed_or_refused(harness: Harness) -> No
 
 
 @requirement("config.root.path-is-directory", "config.valid-values.invalid-errors")
-@pytest.mark.parametrize(
-    "path", ["missing", "/seatrial/missing", "config.json", "fifo", "dangling"]
-)
-def test_a_path_without_a_directory_is_refused(harness: Harness, path: str) -> None:
-    config = rooted(harness, path)
-    with harness.bundle(config) as bundle, harness.container(config, bundle=bundle) as container:
+@pytest.mark.parametrize("form", ["{name}", "{bundle}/{name}"], ids=["relative", "absolute"])
+@pytest.mark.parametrize("name", ["missing", "config.json", "fifo", "dangling"])
+def test_a_path_without_a_directory_is_refused(harness: Harness, name: str, form: str) -> None:
+    with harness.bundle(harness.config()) as bundle:
         (bundle.path / "dangling").symlink_to("nowhere")
         os.mkfifo(bundle.path / "fifo")
-        assert container.create().failed
+        config = rooted(harness, form.format(name=name, bundle=bundle.path))
+        # So that the program is there even for a runtime that would make the directory itself.
+        program = {"destination": PROBE, "source": str(probe_binary()), "options": ["bind"]}
+        config["mounts"].append(program)
+        with harness.container(config, bundle=bundle) as container:
+            assert container.create().failed
 
 
 @requirement("config.root.present")

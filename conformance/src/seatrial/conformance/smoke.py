@@ -48,6 +48,8 @@ def _problem(session: Session) -> str | None:
             session.settle(container.id)
     except (AssertionError, HarnessError) as problem:
         return said(problem)
+    except OSError as problem:
+        raise UnfitError(f"smoke test of {session.runtime.name}: {problem}") from problem
     except Hung as problem:
         raise UnfitError(f"smoke test: {session.runtime.name}: {problem}") from None
     return None
