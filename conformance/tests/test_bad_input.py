@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,12 +211,17 @@ def test_a_runtime_that_is_no_program_is_told(good: Adapter, trial: Trial, runti
 
 @needs_root
 def test_without_root_nothing_is_judged(trial: Trial, runtime: Path) -> None:
-    suite(trial)
-    for folder in (trial.folder, *trial.folder.parents[:2]):
-        folder.chmod(0o755)
-    ran = trial("--runtime", runtime, "-p", "no:cacheprovider", user=65534, group=65534)
-    assert_refused(ran, 3, "the harness needs root: it makes namespaces, mounts and cgroups of"
-                   " its own", "sudo")  # fmt: skip
+    # Not where pytest makes its folders: it closes them to others whenever it starts.
+    with tempfile.TemporaryDirectory() as name:
+        open_to_all = replace(trial, folder=Path(name))
+        open_to_all.tmpdir.mkdir()
+        open_to_all.folder.chmod(0o755)
+        suite(open_to_all)
+        shutil.copy(runtime, name)
+        options = ("--runtime", "./runtime", "-p", "no:cacheprovider")
+        ran = open_to_all(*options, user=65534, group=65534)
+    sentence = "the harness needs root: it makes namespaces, mounts and cgroups of its own"
+    assert_refused(ran, 3, sentence, "sudo")
 
 
 @needs_root

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from seatrial.conformance.data import data_directory
 from seatrial.conformance.results import Results
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from conformance.tests.conftest import NewTrial, Ran, Trial
 
@@ -67,6 +68,17 @@ UNFIT = {
 }
 
 
+#: What the chapters of the suite itself catch at least, of rows that are judged in no time.
+ROWS = (KILL, CREATED, BEFORE)
+CAUGHT_BY_CHAPTERS = {
+    "honest": set[str](),
+    "swallows-errors": {KILL},
+    "dies-by-signal": {CREATED},
+    "starts-at-create": {CREATED, BEFORE},
+    "leaks-mount": {AFTER_DELETE},
+}
+
+
 @dataclass
 class Run:
     """A run of the small suite that was started, and is waited for when it is asked about."""
@@ -85,17 +97,19 @@ class Run:
         return Results.read(self.trial.folder / "results.jsonl")
 
 
-def start(trial: Trial, names: list[str]) -> Run:
+def start(trial: Trial, names: Iterable[str], *options: str, suite: Path = SUITE) -> Run:
     runtimes = [word for name in names for word in ("--runtime", str(BROKEN / name))]
-    timeout = ["--runtime-timeout", "3" if len(names) < len(RUNS[0]) else "30"]
-    return Run(trial, trial.start(SUITE, *runtimes, *timeout, "--results", "results.jsonl"))
+    return Run(trial, trial.start(suite, *runtimes, *options, "--results", "results.jsonl"))
 
 
 @pytest.fixture(scope="module")
 def judged(good: Adapter, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
     """A run for each runtime that can be judged; they go on side by side."""
     del good
-    runs = {tuple(names): start(new_trial(), names) for names in RUNS}
+    runs = {
+        tuple(names): start(new_trial(), names, "--runtime-timeout", "3" if names in SLOW else "30")
+        for names in RUNS
+    }
     yield {name: run for names, run in runs.items() for name in names}
     for run in runs.values():
         run.process.kill()
@@ -105,7 +119,7 @@ def judged(good: Adapter, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
 def refused(good: Adapter, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
     """A run for each runtime that cannot be judged; they go on side by side."""
     del good
-    runs = {name: start(new_trial(), [name]) for name in UNFIT}
+    runs = {name: start(new_trial(), [name], "--runtime-timeout", "3") for name in UNFIT}
     yield runs
     for run in runs.values():
         run.process.kill()
@@ -124,6 +138,22 @@ def test_the_suite_catches_it(judged: dict[str, Run], name: str) -> None:
     assert seen == CAUGHT[name]
     assert {verdict.status for verdict in own} <= {"pass", "fail"}
     assert len(own) >= 6
+
+
+def test_the_chapters_of_the_suite_catch_them(good: Adapter, trial: Trial) -> None:
+    del good
+    rows = [word for row in ROWS for word in ("--requirement", row)]
+    chapter = data_directory("suite") / "runtime"
+    run = start(trial, CAUGHT_BY_CHAPTERS, *rows, "--runtime-timeout", "60", suite=chapter)
+    seen: dict[str, set[str]] = {name: set() for name in CAUGHT_BY_CHAPTERS}
+    for verdict in run.results().verdicts:
+        assert verdict.status != "error"
+        if verdict.status == "fail":
+            seen[verdict.runtime].update({*ROWS, AFTER_DELETE}.intersection(verdict.requirements))
+    assert not seen["honest"]
+    assert {name: seen[name] & rows for name, rows in CAUGHT_BY_CHAPTERS.items()} == (
+        CAUGHT_BY_CHAPTERS
+    )
 
 
 def test_a_run_with_failures_ends_with_1(judged: dict[str, Run]) -> None:

@@ -895,6 +895,72 @@ def test_mark_has_no_report(probe: Probe, tmp_path: Path) -> None:
     assert documents[0]["time_ns"] < documents[1]["time_ns"]
 
 
+# --- Acts of a caller --------------------------------------------------------------------------
+
+
+def test_a_quiet_probe_prints_no_line(probe: Probe) -> None:
+    assert probe.run("say", "x", "+", "quiet", "+", "say", "y", "+", "report")[1:] == []
+
+
+def test_exec_hands_down_the_process_as_it_is(probe: Probe, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in")
+    with (tmp_path / "file").open() as stdin:
+        done = subprocess.run(
+            [probe.path, "quiet", "+", "chdir", "/usr", "+", "exec", "sh", "-c", SHELL, "sh", "+"],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "KEY": "value", **NO_LEAK_CHECK},
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (7, b"in /usr value 1 +\n")
+
+
+SHELL = 'echo "$(cat) $PWD $KEY $# $1"; exit 7'
+
+
+def test_what_is_executed_has_the_nice_value(probe: Probe) -> None:
+    assert probe.act("quiet", "+", "nice", "7", "+", "exec", probe.path, "report")["nice"] == 7
+
+
+def test_what_is_executed_has_the_affinity(probe: Probe) -> None:
+    cpu = str(max(os.sched_getaffinity(0)))
+    report = probe.act("quiet", "+", "affinity", cpu, "+", "exec", probe.path, "report")
+    assert report["affinity"] == [int(cpu)]
+
+
+def test_what_is_executed_has_the_limits(probe: Probe) -> None:
+    limit = str(int(resource.RLIMIT_FSIZE))
+    report = probe.act(
+        "quiet", "+", "rlimit", limit, "4096", "0x2000", "+", "exec", probe.path, "report"
+    )
+    assert report["rlimits"]["RLIMIT_FSIZE"] == {"soft": 4096, "hard": 8192}
+
+
+@needs_root
+def test_what_is_executed_lacks_what_was_dropped(probe: Probe) -> None:
+    before = probe.report()["capabilities"]["bounding"]
+    report = probe.act("quiet", "+", "drop-bounding", "0", "27", "+", "exec", probe.path, "report")
+    assert report["capabilities"]["bounding"] == [each for each in before if each not in {0, 27}]
+
+
+@pytest.mark.parametrize(("path", "name"), [("/missing", "ENOENT"), ("/dev/null", "EACCES")])
+def test_what_cannot_be_executed_is_told(probe: Probe, path: str, name: str) -> None:
+    assert probe.act("exec", path, "+", "x") == {"act": "exec", "ok": False, "errno": name}
+    assert probe.act("exec", status=64)["error"] == "usage: exec ARGV..."
+
+
+def test_an_act_that_fails_quietly_ends_the_sequence(probe: Probe) -> None:
+    for act in (("chdir", "/missing"), ("nice", "7", "+", "stat", "/missing")):
+        done = subprocess.run(
+            [probe.path, "quiet", "+", *act, "+", "exec", "echo", "no"],
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (69, b"")
+        assert done.stderr.startswith(b"probe: ")
+        assert done.stderr.endswith(b": No such file or directory\n")
+
+
 # --- Errors ------------------------------------------------------------------------------------
 
 
@@ -930,6 +996,10 @@ def test_mark_has_no_report(probe: Probe, tmp_path: Path) -> None:
         ("ENOENT", ("log", "tag", "/missing/a", "/missing/b")),
         ("ENOENT", ("hook", "tag", "/missing/a")),
         ("ENOSPC", ("mark", "tag", "/dev/full")),
+        ("EINVAL", ("drop-bounding", "63")),
+        ("EINVAL", ("affinity", "1023")),
+        ("EINVAL", ("rlimit", "99", "0", "0")),
+        ("EINVAL", ("rlimit", "7", "2", "1")),
     ],
 )
 @needs_root
@@ -961,8 +1031,14 @@ FIXED = {
     "mknod": 4,
     "mount": 5,
     "chown": 3,
+    "quiet": 0,
+    "nice": 1,
+    "rlimit": 3,
 }
-VARIADIC = {"syscall": 1, "spawn": 1, "expect-fd": 1, "log": 2, "hook": 2, "mark": 2}
+VARIADIC = {
+    **dict.fromkeys(("syscall", "spawn", "expect-fd", "drop-bounding", "affinity"), 1),
+    **dict.fromkeys(("log", "hook", "mark"), 2),
+}
 
 
 @pytest.mark.parametrize(
@@ -984,6 +1060,12 @@ VARIADIC = {"syscall": 1, "spawn": 1, "expect-fd": 1, "log": 2, "hook": 2, "mark
         ("exit", "x"),
         ("exit", "-1"),
         ("expect-fd", "0", "-1"),
+        ("nice", "x"),
+        ("drop-bounding", "0", "x"),
+        ("affinity", "-1"),
+        ("affinity", "1024"),
+        ("rlimit", "x", "0", "0"),
+        ("rlimit", "7", "0", "-x"),
         ("no-such-act",),
         ("",),
     ],

@@ -117,9 +117,9 @@ def test_a_file_cut_anywhere_is_refused(path: Path, bytes_lost: int) -> None:
     assert "cut off" in complaint(path)
 
 
-def test_a_file_cut_after_every_byte_is_refused(path: Path) -> None:
+def test_a_file_cut_at_many_places_is_refused(path: Path) -> None:
     content = path.read_bytes()
-    for length in range(len(content) - 1):
+    for length in range(0, len(content) - 1, 7):
         path.write_bytes(content[:length])
         with pytest.raises(UsageError):
             Results.read(path)

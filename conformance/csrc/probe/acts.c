@@ -112,7 +112,13 @@ static int run_act(const char *name, int argc, char **argv) {
         else if (outcome != ACT_SPOKE)
             print_act(name, outcome, &members);
         text_free(&members);
-        return outcome == ACT_MISUSED ? EXIT_USAGE : 0;
+        if (outcome == ACT_MISUSED)
+            return EXIT_USAGE;
+        if (!quiet || outcome <= 0)
+            return 0;
+        // What is executed later would run under other conditions than were asked for.
+        dprintf(STDERR_FILENO, "probe: %s: %s\n", name, strerror(outcome));
+        return EXIT_UNSAID;
     }
     print_misuse(name, "probe ACT [args] [+ ACT [args]]...", "");
     return EXIT_USAGE;
@@ -128,7 +134,9 @@ int run_acts(int argc, char **argv) {
     int status = 0;
     for (int start = 0; start <= argc && status == 0;) {
         int end = start;
-        while (end < argc && strcmp(words[end], "+") != 0)
+        // What is executed has the rest of the command line, `+` and all, and comes last anyway.
+        bool rest = start < argc && strcmp(words[start], "exec") == 0;
+        while (end < argc && (rest || strcmp(words[end], "+") != 0))
             end++;
         if (start < argc && strcmp(words[start], "report") == 0) {
             struct text line = {0};

@@ -15,6 +15,7 @@
 enum {
     PROBE_VERSION = 1,
     EXIT_USAGE = 64,           // EX_USAGE of sysexits.h
+    EXIT_UNSAID = 69,          // EX_UNAVAILABLE: an act failed, and `quiet` hides its line
     EXIT_NO_MEMORY = 71,       // EX_OSERR
     DESCRIPTOR_LIMIT = 4096,   // the report looks at descriptors below this one
     READ_LIMIT = 64 * 1024,    // what `read` returns at most

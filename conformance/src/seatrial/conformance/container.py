@@ -49,6 +49,9 @@ class Container:
         self._pidfd = -1
         self._consumed = 0
 
+    def __repr__(self) -> str:
+        return f"<container {self.id} of {self.runtime.name}>"
+
     # The operations
 
     def create(self, **options: str | int | tuple[int, ...] | None) -> Result:

@@ -169,7 +169,13 @@ def compare(
         if verdict.status == "fail":
             failed |= listed
             known = all(covered.values()) and verdict.kind not in _NEVER_KNOWN
-            marked.append(replace(verdict, known=known))
+            because = dict.fromkeys(
+                text
+                for found in covered.values()
+                for each in found
+                for text in (each.reason, each.url)
+            )
+            marked.append(replace(verdict, known=known, because=tuple(because) if known else ()))
             continue
         if verdict.status in {"pass", "note"} and not verdict.audit:
             passed |= listed

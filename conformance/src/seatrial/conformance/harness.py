@@ -65,6 +65,10 @@ class Harness:
         self._killed = False
         self._commands: list[Result] = []
 
+    def __repr__(self) -> str:
+        """Say it without an address, so that the examples of Hypothesis repeat."""
+        return f"<harness of {self.runtime.name}>"
+
     # Bundles and containers
 
     def new_id(self) -> str:

@@ -34,7 +34,9 @@ def document(results: Results, registry: Registry) -> str:
         for verdict in own:
             _case(suite, verdict, registry)
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+    # In ASCII, so that it is what its first line says however it is printed.
+    content: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return content.decode("ascii")
 
 
 def _case(suite: ET.Element, verdict: Verdict, registry: Registry) -> None:

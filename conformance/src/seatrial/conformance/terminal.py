@@ -197,6 +197,8 @@ def _failure(out: Out, verdict: Verdict, registry: Registry, *, brief: bool = Fa
         _field(out, "clause", requirement.paraphrase)
     if brief:
         _field(out, "got", (_got(verdict.message).splitlines() or [""])[0])
+        for text in verdict.because:
+            _field(out, "known", text)
         return
     _field(out, "expected", _expected(verdict, (registry[name] for name in verdict.requirements)))
     if verdict.commands:

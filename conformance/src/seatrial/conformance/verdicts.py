@@ -25,7 +25,8 @@ class Verdict:
     """What was seen in one test (or by the auditor around it), before any expectation.
 
     ``kind`` tells failures apart: wrong, ignored (accepted without effect), malformed, crashed,
-    hung, leaked.  ``commands`` are shell lines, ``config`` the last container's ``config.json``.
+    hung, leaked.  ``because`` says why a failure is known.  ``commands`` are shell
+    lines, ``config`` the last container's ``config.json``.
     """
 
     test: str
@@ -42,12 +43,13 @@ class Verdict:
     commands: tuple[str, ...] = ()
     reproduce: str = ""
     audit: bool = False
-    known: bool = field(default=False)
+    known: bool = False
+    because: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the members that have something to say, for a results line."""
         table = asdict(self)
-        del table["known"]
+        del table["known"], table["because"]  # of expectations, not of what was seen
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in table.items()

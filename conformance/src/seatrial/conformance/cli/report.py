@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seatrial.conformance import config as configs
 from seatrial.conformance import expectations, junit, terminal
 from seatrial.conformance.errors import UsageError
 from seatrial.conformance.registry import Registry, requirements_directory
@@ -40,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         for identifier in verdict.requirements:
             registry.find(identifier)
     if arguments.config:
-        print(_config(results, arguments.config))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_config(results, arguments.config) + b"\n")
     elif arguments.format == "junit":
         print(junit.document(results, registry))
     elif arguments.format == "json":
@@ -60,10 +63,10 @@ def _judged(results: Results, runtime: dict[str, str], registry: Registry) -> te
     return terminal.Judged(runtime, outcome, complete=results.footer["complete"])
 
 
-def _config(results: Results, test: str) -> str:
+def _config(results: Results, test: str) -> bytes:
     for verdict in results.verdicts:
         if test in verdict.test and verdict.config is not None:
             if isinstance(verdict.config, str):
-                return verdict.config
-            return json.dumps(verdict.config, indent=1, ensure_ascii=False)
+                return verdict.config.encode()
+            return configs.dumps(verdict.config)
     raise UsageError(f"no failure in the results has a test id that contains {test!r}")
