@@ -68,7 +68,9 @@ def test_the_last_of_several_hooks_failing_is_an_error(harness: Harness, kind: s
     hooks = {kind: [Hook("first"), failing("exit-status")]}
     with hooked(harness, hooks, *_LASTING) as container:
         assert attempt(container).failed
-        assert tags(container.bundle)[:2] == ["first", "failing"]
+        # The program may have been executed, and have said so, before poststart hooks are called.
+        called = [tag for tag in tags(container.bundle) if tag in {"first", "failing"}]
+        assert called == ["first", "failing"]
 
 
 @for_each_kind("failure-stops-container", kinds=DECISIVE)
