@@ -15,18 +15,22 @@ PYTHON ?= /usr/bin/python3
 RUNTIME ?=
 # What `make suite`, and so `make test`, runs the suite on.
 SUITE_RUNTIMES ?= crun runc
+# The reference runtime starts Python for every command, so in `make test` only runtime.md's chapter
+# is judged on it; `make conformance RUNTIME=.venv/bin/seatrial-oci` takes it all, in eight minutes.
+REFERENCE := $(CURDIR)/.venv/bin/seatrial-oci
 # More arguments for `seatrial test` or pytest.
 ARGS ?=
 # Only `make lock` uses it.
 UV_VERSION := 0.13.9
 
-PACKAGES := gcc libc6-dev make python3 python3-venv git runc crun
+PACKAGES := gcc libc6-dev make python3 python3-dev python3-venv git runc crun
 VENV := .venv
 BIN := $(VENV)/bin
-PROBE := conformance/src/seatrial/conformance/bin/probe
-C_PROBE := $(wildcard conformance/csrc/probe/*.c conformance/csrc/probe/*.h)
-C_SOURCES := $(wildcard conformance/csrc/*/*.c)
-C_FILES := $(C_SOURCES) $(wildcard conformance/csrc/*/*.h)
+# What hatch_build.py compiles: the probe, the executor, the launcher.
+COMPILED := conformance/src/seatrial/conformance/bin/probe runtime/src/seatrial/oci/_core.abi3.so
+COMPILED += runtime/src/seatrial/oci/bin/seatrial-oci
+C_SOURCES := $(wildcard conformance/csrc/*/*.c runtime/csrc/*.c runtime/csrc/*/*.c)
+C_FILES := $(C_SOURCES) $(wildcard conformance/csrc/*/*.h runtime/csrc/*.h)
 C_WARNINGS := -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -41,7 +45,7 @@ help: ## list these targets
 # --- Set-up ------------------------------------------------------------------------------------
 
 .PHONY: setup
-setup: $(VENV)/.installed $(PROBE) ## install what is needed: Debian packages, .venv, the probe
+setup: $(VENV)/.installed $(VENV)/.compiled ## install what is needed: Debian packages, .venv, what is compiled
 
 # Asks dpkg first, so that a machine that has everything needs no network and hears nothing. A
 # command that came some other way counts too: installing Debian's runc would remove Docker's.
@@ -52,6 +56,7 @@ packages:
 	for package in $(PACKAGES); do
 	    if dpkg-query -W -f='$${db:Status-Abbrev}' "$$package" 2>/dev/null | grep -q '^ii'; then continue; fi
 	    case $$package in
+	        python3-dev) [ ! -e "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] || continue ;;
 	        libc6-dev) [ ! -e /usr/include/stdio.h ] || continue ;;
 	        python3-venv) ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || continue ;;
 	        python3) ! has $(PYTHON) || continue ;;
@@ -100,9 +105,12 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml hatch_build.py
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-$(PROBE): $(C_PROBE) hatch_build.py | $(VENV)/.installed
-	@echo "== compiling the probe"
+# The launcher belongs beside the Python that it starts.
+$(VENV)/.compiled: $(C_FILES) hatch_build.py | $(VENV)/.installed
+	@echo "== compiling the probe, the executor and the launcher"
 	$(BIN)/python hatch_build.py
+	cp runtime/src/seatrial/oci/bin/seatrial-oci $(BIN)/seatrial-oci
+	touch $@
 
 # --- Trials ------------------------------------------------------------------------------------
 
@@ -116,10 +124,15 @@ suite: setup ## run the suite on SUITE_RUNTIMES (crun and runc)
 	@echo "== running the suite on $(SUITE_RUNTIMES)"
 	$(BIN)/seatrial test $(foreach runtime,$(SUITE_RUNTIMES),--runtime $(runtime)) $(ARGS)
 
+.PHONY: suite-reference
+suite-reference: setup ## run the suite's chapter on runtime.md on seatrial-oci
+	@echo "== running the suite on the reference runtime"
+	$(BIN)/seatrial test --runtime $(REFERENCE) --requirement runtime $(ARGS)
+
 # --- Checks of Seatrial itself -----------------------------------------------------------------
 
 .PHONY: test
-test: lint types imports requirements check-c test-harness suite ## everything that CI runs
+test: lint types imports requirements check-c test-harness suite suite-reference ## everything that CI runs
 
 .PHONY: lint
 lint: setup ## lint, and check the formatting of Python and C
@@ -149,7 +162,7 @@ check-c: setup ## compile the C code under gcc's static analyzer
 	scratch=$$(mktemp -d)
 	trap 'rm -rf "$$scratch"' EXIT
 	for source in $(C_SOURCES); do
-	    gcc $(C_WARNINGS) -fanalyzer -S -o "$$scratch/out.s" "$$source"
+	    gcc $(C_WARNINGS) -fanalyzer -I"$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')" -S -o "$$scratch/out.s" "$$source"
 	done
 
 # Apart from `make test`: its wheel is 150 MB, and what it says depends on its version.
@@ -160,8 +173,8 @@ tidy: ## look at the C code with clang-tidy, if that is installed
 	clang-tidy --quiet $(C_SOURCES) -- -std=c11 -D_GNU_SOURCE
 
 .PHONY: test-harness
-test-harness: setup ## run the harness's own tests
-	@echo "== testing the harness"
+test-harness: setup ## run the rooms' own tests
+	@echo "== testing the harness and the reference runtime"
 	$(BIN)/pytest -q $(ARGS)
 
 # --- Chores ------------------------------------------------------------------------------------
@@ -191,5 +204,5 @@ wheel: setup ## build the wheel into dist/
 .PHONY: clean
 clean: ## remove all that make and the tools have made, .venv too
 	@echo "== cleaning"
-	rm -rf $(VENV) build dist $(dir $(PROBE)) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist $(COMPILED) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

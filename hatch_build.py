@@ -1,7 +1,7 @@
-"""Builds the probe, the static binary that looks at a container from inside.
+"""Builds what is written in C: the probe, the executor's extension module, the launcher.
 
 hatchling runs this as its build hook, for wheels and for editable installs. `make` runs it as a
-command, `.venv/bin/python hatch_build.py`, to rebuild the probe alone.
+command, `.venv/bin/python hatch_build.py`, to rebuild what is older than its sources.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -22,13 +22,43 @@ if TYPE_CHECKING:
 else:
     BuilderConfig = Any
 
-PROBE_SOURCES = "conformance/csrc/probe"
-PROBE = "conformance/src/seatrial/conformance/bin/probe"
-
-# Static, because the probe is the only file in a test's root file system: no loader, no libc.
-CFLAGS = (
-    *("-std=c11", "-D_GNU_SOURCE", "-O2", "-static"),
+FLAGS = (
+    *("-std=c11", "-D_GNU_SOURCE", "-O2"),
     *("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"),
+)
+
+
+class Artifact(NamedTuple):
+    """One thing to compile: all C files of one folder to one file; paths are the tree's."""
+
+    sources: str
+    output: str
+    flags: tuple[str, ...]
+    needs: str
+
+
+ARTIFACTS = (
+    # Static: the probe is the only file in a test's root file system, with no loader and no libc.
+    Artifact(
+        "conformance/csrc/probe",
+        "conformance/src/seatrial/conformance/bin/probe",
+        ("-static",),
+        "gcc libc6-dev",
+    ),
+    # The stable ABI: one module for every CPython since 3.11.
+    Artifact(
+        "runtime/csrc",
+        "runtime/src/seatrial/oci/_core.abi3.so",
+        ("-fPIC", "-shared", f"-I{sysconfig.get_path('include')}"),
+        "gcc libc6-dev python3-dev",
+    ),
+    # Static: it starts faster without a loader.
+    Artifact(
+        "runtime/csrc/launcher",
+        "runtime/src/seatrial/oci/bin/seatrial-oci",
+        ("-static",),
+        "gcc libc6-dev",
+    ),
 )
 
 # What a wheel carries besides the packages: pattern in the tree, folder in the wheel.
@@ -41,58 +71,61 @@ DATA = {
 SUITE = "conformance/suite"
 
 
-class ProbeError(Exception):
-    """The probe cannot be built; the text is one sentence that says why and what helps."""
+class BuildError(Exception):
+    """Something cannot be built; the text is one sentence that says why and what helps."""
 
 
-def build_probe(root: Path) -> Path:
-    """Return the path of an up-to-date probe, compiled only if a source is newer than it."""
-    sources = sorted((root / PROBE_SOURCES).glob("*.c"))
+def build(root: Path, artifact: Artifact) -> Path:
+    """Return the path of an up-to-date artifact, compiled only if a source is newer than it."""
+    folder = root / artifact.sources
+    sources = sorted(folder.glob("*.c"))
     if not sources:
-        raise ProbeError(f"there are no C sources in {PROBE_SOURCES}")
-    probe = root / PROBE
-    inputs = [*sources, *(root / PROBE_SOURCES).glob("*.h"), Path(__file__)]
-    if probe.exists() and probe.stat().st_mtime_ns >= max(f.stat().st_mtime_ns for f in inputs):
-        return probe
-    probe.parent.mkdir(parents=True, exist_ok=True)
-    # Compiled beside its place and renamed: a probe that is running cannot be written to (ETXTBSY).
-    fresh = probe.with_name(f".probe.{os.getpid()}")
+        raise BuildError(f"there are no C sources in {artifact.sources}")
+    output = root / artifact.output
+    inputs = [*sources, *folder.glob("*.h"), Path(__file__)]
+    if output.exists() and output.stat().st_mtime_ns >= max(f.stat().st_mtime_ns for f in inputs):
+        return output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Compiled beside its place and renamed: a program that runs cannot be written to (ETXTBSY).
+    fresh = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        _compile(_compiler(), sources, fresh)
-        fresh.replace(probe)
+        _compile(_compiler(artifact), sources, artifact, fresh)
+        fresh.replace(output)
     finally:
         fresh.unlink(missing_ok=True)
-    return probe
+    return output
 
 
-def _compiler() -> list[str]:
+def _compiler(artifact: Artifact) -> list[str]:
     """Return the C compiler's command, from $CC or `cc`."""
     command = shlex.split(os.environ.get("CC", "")) or ["cc"]
     if shutil.which(command[0]) is None:
-        raise ProbeError(
-            f"the probe needs a C compiler and there is no {command[0]!r} on PATH "
-            "(hint: apt-get install gcc libc6-dev)"
+        raise BuildError(
+            f"{artifact.output} needs a C compiler and there is no {command[0]!r} on PATH "
+            f"(hint: apt-get install {artifact.needs})"
         )
     return command
 
 
-def _compile(compiler: list[str], sources: list[Path], output: Path) -> None:
-    command = [*compiler, *CFLAGS, "-o", str(output), *map(str, sources)]
+def _compile(compiler: list[str], sources: list[Path], artifact: Artifact, output: Path) -> None:
+    flags = [*FLAGS, *artifact.flags]
+    command = [*compiler, *flags, "-o", str(output), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return
-    if not _has_static_libc(compiler):
-        raise ProbeError(
-            f"the probe is linked statically and {compiler[0]!r} finds no headers or no libc.a "
-            "of the C library (hint: apt-get install gcc libc6-dev)"
+    if not _links(compiler, artifact):
+        raise BuildError(
+            f"{artifact.output} cannot be built: {compiler[0]!r} finds no headers or libraries for"
+            f" {' '.join(artifact.flags)} (hint: apt-get install {artifact.needs})"
         )
-    raise ProbeError(f"compiling the probe failed: {shlex.join(command)}\n{done.stderr.rstrip()}")
+    raise BuildError(f"compiling failed: {shlex.join(command)}\n{done.stderr.rstrip()}")
 
 
-def _has_static_libc(compiler: list[str]) -> bool:
-    """Whether an empty program can be compiled and linked statically."""
-    program = "#include <stdio.h>\nint main(void) { return 0; }\n"
-    command = [*compiler, "-static", "-x", "c", "-", "-o", os.devnull]
+def _links(compiler: list[str], artifact: Artifact) -> bool:
+    """Whether a program that does nothing can be built in the same way."""
+    python = "#include <Python.h>\n" if "-shared" in artifact.flags else ""
+    program = f"{python}#include <stdio.h>\nint main(void) {{ return 0; }}\n"
+    command = [*compiler, *artifact.flags, "-x", "c", "-", "-o", os.devnull]
     # The linker unlinks its output when it fails, but only a regular file, never /dev/null.
     done = subprocess.run(command, input=program, capture_output=True, text=True, check=False)
     return done.returncode == 0
@@ -102,41 +135,47 @@ def wheel_data(root: Path) -> dict[str, str]:
     """Return what the wheel carries besides packages: path in the tree to path in the wheel."""
     included = {str(root / SUITE): "seatrial/conformance/suite"}
     if not (root / SUITE).is_dir():
-        raise ProbeError(f"the folder {SUITE} is missing, and a wheel without it has no tests")
+        raise BuildError(f"the folder {SUITE} is missing, and a wheel without it has no tests")
     for pattern, folder in DATA.items():
         found = sorted(root.glob(pattern))
         if not found:
-            raise ProbeError(f"nothing matches {pattern}, and a wheel without it does not work")
+            raise BuildError(f"nothing matches {pattern}, and a wheel without it does not work")
         included |= {str(path): f"{folder}/{path.name}" for path in found}
     return included
 
 
 class SeatrialBuildHook(BuildHookInterface[BuilderConfig]):
-    """Puts the probe and the data folders into the wheel."""
+    """Puts what is compiled and the data folders into the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the probe; `version` is "editable" or "standard"."""
+        """Compile all; `version` is "editable" or "standard"."""
         root = Path(self.root)
         try:
-            probe = build_probe(root)
+            built = {str(build(root, each)): _place(each) for each in ARTIFACTS}
             if version == "editable":
-                # The tree itself is on sys.path, with the probe and the data in their places.
+                # The tree itself is on sys.path, with all that was compiled in its place.
                 return
             build_data["force_include"] |= wheel_data(root)
-        except ProbeError as error:
+        except BuildError as error:
             raise SystemExit(f"seatrial: {error}") from None
-        build_data["force_include"][str(probe)] = "seatrial/conformance/bin/probe"
-        # The probe runs on one kind of machine; the Python around it on any CPython.
+        build_data["force_include"] |= built
+        # Compiled for one kind of machine; the Python around it runs on any CPython.
         build_data["pure_python"] = False
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["tag"] = f"py3-none-{platform}"
 
 
+def _place(artifact: Artifact) -> str:
+    """Return an artifact's path in the wheel: what follows the room's src."""
+    return artifact.output.partition("/src/")[2]
+
+
 def main() -> int:
-    """Build the probe of the tree that this file is in."""
+    """Compile what is older than its sources in the tree that this file is in."""
     try:
-        build_probe(Path(__file__).resolve().parent)
-    except ProbeError as error:
+        for artifact in ARTIFACTS:
+            build(Path(__file__).resolve().parent, artifact)
+    except BuildError as error:
         print(f"seatrial: {error}", file=sys.stderr)
         return 1
     return 0

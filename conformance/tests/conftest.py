@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import glob
 import os
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import settings
 
 from seatrial.conformance import adapters, cgroups, processes
-from seatrial.conformance.errors import SeatrialError
+from seatrial.conformance.errors import UsageError
 from seatrial.conformance.harness import Harness
 from seatrial.conformance.session import Session
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.conformance.adapters import Adapter
+    from seatrial.conformance.cgroups import View
 
 # The same examples in every run, however long a loaded machine takes for one.
 settings.register_profile("harness", derandomize=True, database=None, deadline=None)
@@ -38,6 +40,8 @@ STREAMS = {
     "stdout": subprocess.PIPE,
     "stderr": subprocess.PIPE,
 }
+#: A release whose configs every runtime takes.
+OLD = "1.0.2"
 BROKEN = Path(__file__).parent / "broken"
 
 
@@ -64,7 +68,6 @@ class Trial:
     """Runs pytest or ``seatrial`` in a process of its own, and looks around afterwards."""
 
     folder: Path
-    bytecode: Path
 
     @property
     def tmpdir(self) -> Path:
@@ -77,15 +80,15 @@ class Trial:
         program: tuple[str, ...] = PYTEST,
         under: tuple[str, ...] = (),
         env: dict[str, str] | None = None,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> subprocess.Popen[str]:
         """Start it, with its streams in pipes; ``under`` is a program that executes it."""
-        # What the pytest that runs this test says to those below it is not for this one; and all
-        # of them share what they compile, which is the most of what a short run does.
+        # What the pytest that runs this test says to those below it is not for this one; and what
+        # was compiled once is kept, as compiling is the most of what a short run does.
         outer = {name for name in os.environ if name.startswith("PYTEST_")}
         outer.add("PYTHONDONTWRITEBYTECODE")
         environ = {key: value for key, value in os.environ.items() if key not in outer}
-        environ |= {"TMPDIR": str(self.tmpdir), "PYTHONPYCACHEPREFIX": str(self.bytecode)}
+        environ["TMPDIR"] = str(self.tmpdir)
         return subprocess.Popen(
             [*under, *program, *map(str, words)],
             text=True,
@@ -106,7 +109,7 @@ class Trial:
         self.assert_clean(process.pid)
         return Ran(process.pid, process.returncode, out, err)
 
-    def __call__(self, *words: str | Path, **options: Any) -> Ran:  # noqa: ANN401
+    def __call__(self, *words: str | Path, **options: Any) -> Ran:
         """Start it and wait for its end."""
         return self.finish(self.start(*words, **options))
 
@@ -129,10 +132,9 @@ def _carries(path: str, pid: int) -> bool:
 @pytest.fixture(scope="session")
 def new_trial(tmp_path_factory: pytest.TempPathFactory) -> NewTrial:
     """Make a trial in a folder of its own, which has no pytest configuration."""
-    bytecode = tmp_path_factory.mktemp("bytecode")
 
     def make() -> Trial:
-        made = Trial(tmp_path_factory.mktemp("trial"), bytecode)
+        made = Trial(tmp_path_factory.mktemp("trial"))
         made.tmpdir.mkdir()
         return made
 
@@ -147,24 +149,26 @@ def trial(new_trial: NewTrial) -> Trial:
 
 @pytest.fixture(scope="session")
 def good() -> Adapter:
-    """A runtime that is known to work and that this host has: what the broken ones wrap."""
+    """A runtime that works: what the broken ones wrap."""
     if os.geteuid() != 0:
         pytest.skip("only root may make containers")
-    hybrid = cgroups.mode(cgroups.hierarchies()) == "hybrid"
-    for name in ("runc", "crun"):
-        try:
-            found = adapters.find(name)
-        except SeatrialError:
-            continue
-        if found.hybrid_cgroups or not hybrid:
-            return found
-    pytest.skip("neither runc nor crun can be used here")
+    for name in ("crun", "runc"):
+        with contextlib.suppress(UsageError):
+            return adapters.find(name)
+    pytest.skip("neither crun nor runc is here")
+
+
+@pytest.fixture(scope="session")
+def view() -> View:
+    """What the broken runtimes are to see of the host: what crun takes, if they wrap that."""
+    return "v1" if cgroups.mode(cgroups.hierarchies()) == "hybrid" else "host"
 
 
 @pytest.fixture
 def session(good: Adapter) -> Iterator[Session]:
     """A session of the good runtime, in this process."""
     with Session(good, timeout_s=TIMEOUT_S) as entered:
+        entered.config_version = OLD
         yield entered
 
 
@@ -175,12 +179,13 @@ def door(session: Session) -> Harness:
 
 
 @pytest.fixture
-def childless() -> Iterator[None]:
-    """Check that a test leaves no process behind, and that orphans go to init again."""
-    before = processes.children(os.getpid())
-    yield
+def bystanders() -> Iterator[frozenset[int]]:
+    """The processes below us that were there before the test, which leaves no other behind."""
+    before = frozenset(processes.children(os.getpid()))
+    yield before
     left = [pid for pid in processes.children(os.getpid()) if pid not in before]
     lines = [processes.command_line(pid) for pid in left]
-    processes.end_all(frozenset(before))
+    processes.end_all(before)
+    # Orphans go to init again.
     ctypes.CDLL(None).prctl(processes.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert not lines

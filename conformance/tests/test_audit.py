@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.audit import Auditor
     from seatrial.conformance.session import Session
 
-pytestmark = pytest.mark.usefixtures("childless")
+pytestmark = pytest.mark.usefixtures("bystanders")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from conformance.tests.conftest import NewTrial, Ran, Trial
 
     from seatrial.conformance.adapters import Adapter
+    from seatrial.conformance.cgroups import View
 
 BROKEN = Path(__file__).parent / "broken"
 SUITE = BROKEN / "trials.py"
@@ -92,6 +93,11 @@ class Run:
             self.ran.append(self.trial.finish(self.process))
         return self.ran[0]
 
+    def give_up(self) -> None:
+        if not self.ran:
+            self.process.kill()
+            self.process.communicate()
+
     def results(self) -> Results:
         self.result()
         return Results.read(self.trial.folder / "results.jsonl")
@@ -103,26 +109,30 @@ def start(trial: Trial, names: Iterable[str], *options: str, suite: Path = SUITE
 
 
 @pytest.fixture(scope="module")
-def judged(good: Adapter, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
+def judged(good: Adapter, view: View, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
     """A run for each runtime that can be judged; they go on side by side."""
     del good
     runs = {
-        tuple(names): start(new_trial(), names, "--runtime-timeout", "3" if names in SLOW else "30")
+        tuple(names): start(
+            new_trial(), names, "--view", view, "--runtime-timeout", "3" if names in SLOW else "30"
+        )
         for names in RUNS
     }
     yield {name: run for names, run in runs.items() for name in names}
     for run in runs.values():
-        run.process.kill()
+        run.give_up()
 
 
 @pytest.fixture(scope="module")
-def refused(good: Adapter, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
+def refused(good: Adapter, view: View, new_trial: NewTrial) -> Iterator[dict[str, Run]]:
     """A run for each runtime that cannot be judged; they go on side by side."""
     del good
-    runs = {name: start(new_trial(), [name], "--runtime-timeout", "3") for name in UNFIT}
+    runs = {
+        name: start(new_trial(), [name], "--view", view, "--runtime-timeout", "3") for name in UNFIT
+    }
     yield runs
     for run in runs.values():
-        run.process.kill()
+        run.give_up()
 
 
 def test_every_broken_runtime_is_tried() -> None:
@@ -140,11 +150,12 @@ def test_the_suite_catches_it(judged: dict[str, Run], name: str) -> None:
     assert len(own) >= 6
 
 
-def test_the_chapters_of_the_suite_catch_them(good: Adapter, trial: Trial) -> None:
+def test_the_chapters_of_the_suite_catch_them(good: Adapter, view: View, trial: Trial) -> None:
     del good
-    rows = [word for row in ROWS for word in ("--requirement", row)]
+    options = ["--view", view, "--runtime-timeout", "60"]
+    options += [word for row in ROWS for word in ("--requirement", row)]
     chapter = data_directory("suite") / "runtime"
-    run = start(trial, CAUGHT_BY_CHAPTERS, *rows, "--runtime-timeout", "60", suite=chapter)
+    run = start(trial, CAUGHT_BY_CHAPTERS, *options, suite=chapter)
     seen: dict[str, set[str]] = {name: set() for name in CAUGHT_BY_CHAPTERS}
     for verdict in run.results().verdicts:
         assert verdict.status != "error"
@@ -177,7 +188,8 @@ def test_a_failure_is_shown_with_clause_and_evidence(judged: dict[str, Run]) -> 
         "  clause    created is the status from the end of create until",
         "  expected  a created container is created",
         "  got       assert 'running' == 'created'",
-        '  config    minimal config with {"process": {"args": ["/probe", "pause"]}',
+        "  config    minimal config with {",
+        '"process": {"args": ["/probe", "pause"]}',
         "  again     pytest",
     ):
         assert line in shown

@@ -28,17 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.conformance.adapters import Adapter
+    from seatrial.conformance.cgroups import View
 
-pytestmark = pytest.mark.usefixtures("childless")
+pytestmark = pytest.mark.usefixtures("bystanders")
 
 BROKEN = Path(__file__).parent / "broken"
 
 
 @pytest.fixture
-def broken(request: pytest.FixtureRequest, good: Adapter) -> Iterator[Harness]:
+def broken(request: pytest.FixtureRequest, good: Adapter, view: View) -> Iterator[Harness]:
     """A harness for the broken runtime that the test names."""
     del good
-    with Session(find(str(BROKEN / request.param)), timeout_s=5) as session:
+    with Session(find(str(BROKEN / request.param)), view=view, timeout_s=5) as session:
+        session.config_version = "1.0.2"
         yield Harness(session)
 
 

@@ -26,7 +26,7 @@ def results(*verdicts: Verdict) -> Results:
     return Results(header, verdicts, {})
 
 
-def verdict(status: Any, **members: Any) -> Verdict:  # noqa: ANN401
+def verdict(status: Any, **members: Any) -> Verdict:
     return Verdict("suite/a.py::test_x[crun]", "crun", (KILL,), status, **members)
 
 

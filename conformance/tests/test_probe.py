@@ -80,7 +80,7 @@ class Probe(NamedTuple):
         under: tuple[str, ...] = (),
         status: int = 0,
         env: Mapping[str, str] | None = None,
-        **options: Any,  # noqa: ANN401
+        **options: Any,
     ) -> list[Line]:
         """Return the lines that the probe prints; ``under`` is a program that starts it."""
         done = subprocess.run(
@@ -93,12 +93,12 @@ class Probe(NamedTuple):
         assert done.returncode == status
         return [json.loads(line) for line in (done.stdout or b"").splitlines()]
 
-    def act(self, *act: str | bytes | Path, **options: Any) -> Line:  # noqa: ANN401
+    def act(self, *act: str | bytes | Path, **options: Any) -> Line:
         """Return the one line that one act prints."""
         (line,) = self.run(*act, **options)
         return line
 
-    def report(self, **options: Any) -> Line:  # noqa: ANN401
+    def report(self, **options: Any) -> Line:
         """Return a report."""
         return self.act("report", **options)
 
@@ -612,7 +612,7 @@ def test_folders_and_links_are_made_and_removed(probe: Probe, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("letter", "kind"), [("c", stat.S_ISCHR), ("b", stat.S_ISBLK), ("p", stat.S_ISFIFO)]
 )
-def test_mknod(probe: Probe, tmp_path: Path, letter: str, kind: Any) -> None:  # noqa: ANN401
+def test_mknod(probe: Probe, tmp_path: Path, letter: str, kind: Any) -> None:
     assert probe.act("mknod", tmp_path / "node", letter, "1", "3", umask=0)["ok"]
     made = (tmp_path / "node").stat()
     assert kind(made.st_mode)

@@ -27,7 +27,7 @@ LASTING = (
 )
 
 
-def annotated(harness: Harness, annotations: Any) -> Config:  # noqa: ANN401 - wrong values too
+def annotated(harness: Harness, annotations: Any) -> Config:
     """Return a config with ``annotations``."""
     config = harness.config()
     config["annotations"] = annotations
@@ -48,7 +48,7 @@ def shown(harness: Harness, annotations: dict[str, str]) -> dict[str, str]:
 @given(annotations=wrong_maps())
 def test_annotations_that_are_no_map_generate_an_error(
     harness: Harness,
-    annotations: Any,  # noqa: ANN401 - any JSON
+    annotations: Any,
 ) -> None:
     assert harness.attempt(annotated(harness, annotations)).failed
 
@@ -101,7 +101,7 @@ def test_unknown_keys_are_no_error(harness: Harness, annotations: dict[str, str]
 def test_a_value_that_is_no_string_generates_an_error(
     harness: Harness,
     key: str,
-    value: Any,  # noqa: ANN401 - any JSON
+    value: Any,
 ) -> None:
     assert harness.attempt(annotated(harness, {key: value})).failed
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NONE = {"class": 0, "level": 0}
 
 
-def prioritized(harness: Harness, class_: Any, priority: Any, uid: int = 0) -> Config:  # noqa: ANN401 - wrong values too
+def prioritized(harness: Harness, class_: Any, priority: Any, uid: int = 0) -> Config:
     """Return a config with ``ioPriority``, whose program reports, as does its child."""
     config = harness.config("fork-report", "+", "report")
     config["process"]["user"]["uid"] = uid

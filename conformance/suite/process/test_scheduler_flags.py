@@ -22,7 +22,7 @@ OTHER, BATCH = POLICIES["SCHED_OTHER"], POLICIES["SCHED_BATCH"]
 RESET_ON_FORK = FLAGS["SCHED_FLAG_RESET_ON_FORK"]
 
 
-def run_with(harness: Harness, **scheduler: Any) -> Attributes:  # noqa: ANN401 - JSON
+def run_with(harness: Harness, **scheduler: Any) -> Attributes:
     """Run a container with ``scheduler``, and return what its program had."""
     config = harness.config()
     config["process"]["scheduler"] = scheduler

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KINDS = {"real", "effective", "saved", "filesystem"}
 
 
-def run_as(harness: Harness, **user: Any) -> Config:  # noqa: ANN401
+def run_as(harness: Harness, **user: Any) -> Config:
     """Return a config with ``user``, who is root unless it says otherwise."""
     config = harness.config()
     config["process"]["user"] |= user

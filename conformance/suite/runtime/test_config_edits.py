@@ -54,7 +54,7 @@ _MEMBERS = (
 )
 
 
-def _patched(document: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
+def _patched(document: Any, patch: Any) -> Any:
     if not isinstance(patch, dict):
         return patch
     result = dict(document) if isinstance(document, dict) else {}

@@ -44,7 +44,7 @@ def test_kill_of_a_stopped_container_is_an_error(stopped: Container) -> None:
 @requirement("config.hostname.applied")
 @settings(
     derandomize=True,
-    max_examples=3,
+    max_examples=2,
     database=None,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -1,0 +1,122 @@
+// The executor: walks a plan. Between clone and exec there is no allocation and no libc state, only
+// system calls; an operation that fails ends with its index and an errno.
+#ifndef SEATRIAL_EXECUTOR_H
+#define SEATRIAL_EXECUTOR_H
+
+#include "plan.h"
+
+#include <sys/types.h>
+
+// What an operation may need besides itself.
+struct context {
+    const struct plan *plan;
+    pid_t pid;          // of the container process, in the runtime's view
+    int root;           // O_PATH of the container's root, in the container process
+    int proc;           // a procfs of the container's pid namespace that nobody else sees, or -1
+    int null;           // the host's /dev/null, or -1
+    int console;        // connected console socket, or -1
+    int keep;           // descriptors above 2 that the program keeps
+    int connection;     // to the caller of start
+    bool in_cgroup;     // the process was cloned into its v2 cgroup
+    char program[4096]; // found to be executable, or empty
+    int namespaces[16]; // opened, by bit of their type, plus one; 0 is none
+    int *slots;         // descriptors left for later operations, plus one; 0 is none (mounts.h)
+    uint32_t slot_count;
+    void *made; // what is made in the root filesystem (made.c)
+    uint64_t root_mount;
+    char **pointers; // room for argv and environ of the whole plan, made before the clone
+    // For the state that hooks read, as JSON: id and bundle with their quotes, and what comes
+    // after them (',"annotations":{...}', or nothing).
+    const char *id;
+    const char *bundle;
+    const char *status;
+    const char *members;
+};
+
+// What came of a run of operations: error 0, or an errno and the operation that met it.
+struct outcome {
+    int32_t error;
+    uint32_t op;
+};
+
+typedef int handler(struct context *context, const struct op *op);
+
+// Does all operations of one stage, or those up to the first that fails.
+struct outcome run_stage(struct context *context, enum stage stage);
+
+// operations, by noun; each returns 0 or an errno
+handler op_setns, op_write, op_make_directories, op_remove_cgroup, op_attach, op_id_map,
+    op_process_file;
+handler op_become_root, op_propagation, op_root, op_mount, op_bind, op_mount_propagation, op_device,
+    op_symlink, op_pivot, op_mask, op_readonly, op_root_readonly, op_sysctl, op_hostname,
+    op_domainname, op_console;
+handler op_session, op_umask, op_rlimit, op_scheduler, op_io_priority, op_affinity, op_personality,
+    op_memory_policy, op_no_new_privileges, op_bounding, op_groups, op_gid, op_uid, op_capabilities,
+    op_ambient, op_seccomp, op_attribute, op_chdir, op_exec;
+handler op_hook;
+handler op_open_namespace, op_time_namespace, op_loopback, op_net_device, op_keyring, op_program;
+handler op_root_tree, op_tree, op_id_mapping, op_remount, op_mount_attributes, op_node_store,
+    op_node, op_console_mount;
+
+handler op_enable_controllers, op_owner, op_device_filter, op_systemd, op_cgroup_namespace;
+
+// process.c: cuts a blob of strings into a NULL-terminated vector at `into`
+char **strings(const struct plan *plan, uint32_t blob, uint32_t bytes, char **into);
+
+// paths.c: inside the container's root nothing leads out (openat2(2), RESOLVE_IN_ROOT)
+int open_in_root(const struct context *context, const char *path, int flags);
+int make_in_root(const struct context *context, const char *path, bool directory);
+int open_parent_in_root(const struct context *context, const char *path, const char **name);
+
+// made.c: what a create that fails takes away again
+bool open_made(struct context *context);
+void close_made(struct context *context);
+void unmake(struct context *context);
+void note_root(struct context *context);
+void note_made(const struct context *context, int parent, const char *path, bool directory);
+
+// mounts.c
+void close_slots(struct context *context);
+
+// cgroups.c
+int open_cgroup(const struct plan *plan);
+
+// files.c
+size_t print_decimal(char *into, uint64_t value);
+int write_file(int directory, const char *path, const void *data, size_t bytes, int flags);
+int write_pid_file(const char *prefix, pid_t pid, const char *name, const void *data, size_t bytes);
+
+// network.c: the end of a create
+void settle_net_devices(bool failed);
+
+// seccomp.c: how the runtime passes a seccomp listener on, from the container to the agent
+struct listener_request {
+    pid_t pid;
+    int agent; // connected to listenerPath, or -1
+    const char *state;
+    size_t bytes;
+};
+
+int pass_listener(int shared, int connection, const struct listener_request *request);
+
+// spawn.c
+struct create_request {
+    const struct plan *plan;
+    int listener; // where the container process waits for start
+    int console;
+    int keep;
+    const char *id;
+    const char *bundle;
+    const char *members;
+};
+
+struct create_result {
+    struct outcome outcome;
+    pid_t pid;
+    int pidfd;
+};
+
+void create_container(const struct create_request *request, struct create_result *result);
+struct outcome start_container(int connection, const struct listener_request *listener);
+
+#endif

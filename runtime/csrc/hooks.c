@@ -1,0 +1,125 @@
+// Hooks: a program that reads the state from its standard input and has to end with 0 in time.
+#include "executor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void add(int fd, const char *text) {
+    // A memory file takes all or, out of memory, nothing: then the hook reads a cut state and
+    // fails.
+    if (write(fd, text, strlen(text)) < 0)
+        return;
+}
+
+// A file in memory, not a pipe: a hook that does not read its input must not block us.
+static int state_file(const struct context *context, bool own_view) {
+    int fd = (int)syscall(SYS_memfd_create, "state", 1 /* MFD_CLOEXEC */);
+    if (fd < 0)
+        return -1;
+    char digits[24];
+    print_decimal(digits, (uint64_t)(own_view ? getpid() : context->pid));
+    add(fd, "{\"ociVersion\":\"1.3.0\",\"id\":");
+    add(fd, context->id);
+    add(fd, ",\"status\":\"");
+    add(fd, context->status);
+    add(fd, "\"");
+    if (strcmp(context->status, "stopped") != 0) {
+        add(fd, ",\"pid\":");
+        add(fd, digits);
+    }
+    add(fd, ",\"bundle\":");
+    add(fd, context->bundle);
+    add(fd, context->members);
+    add(fd, "}");
+    lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+static long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// Waits for the hook; -1 as timeout waits for ever. Returns 0, ETIMEDOUT, or EXIT_STATUS.
+static int wait_for(pid_t pid, long timeout_ms) {
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    long deadline = now_ms() + timeout_ms;
+    int error = 0;
+    for (;;) {
+        struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+        long left = timeout_ms < 0 ? -1 : deadline - now_ms();
+        int ready = timeout_ms >= 0 && left <= 0 ? 0 : poll(&poll_fd, 1, (int)left);
+        if (ready > 0)
+            break;
+        if (ready < 0 && errno == EINTR)
+            continue;
+        kill(pid, SIGKILL);
+        error = ETIMEDOUT;
+        break;
+    }
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (pidfd >= 0)
+        close(pidfd);
+    if (error)
+        return error;
+    // ECHILD: the hook ran and did not end well; the caller knows that by this number alone.
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : ECHILD;
+}
+
+// path: the program; blob: argv and environ, number[0] bytes of it being argv; number[1]: timeout
+// in seconds or 0. flag 1: no environ was given; 2: runs in the container process, which is pid in
+// its own view; 4: a failure is only a warning.
+int op_hook(struct context *context, const struct op *op) {
+    const struct plan *plan = context->plan;
+    uint32_t argv_bytes = (uint32_t)op->number[0];
+    char **argv = context->pointers;
+    char **environment = strings(plan, op->blob, argv_bytes, argv);
+    strings(plan, op->blob + argv_bytes, op->blob_bytes - argv_bytes, environment);
+    if (op->flags & 1 && !(op->flags & 2))
+        environment = environ;
+    int input = state_file(context, op->flags & 2);
+    if (input < 0)
+        return errno;
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) != 0) {
+        close(input);
+        return errno;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(input, 0);
+        execve(plan_string(plan, op->path), argv, environment);
+        int error = errno;
+        if (write(report[1], &error, sizeof error) < 0)
+            _exit(126);
+        _exit(127);
+    }
+    int error = pid < 0 ? errno : 0;
+    close(input);
+    close(report[1]);
+    int not_executed = 0;
+    if (!error) {
+        ssize_t bytes;
+        // Ends with exec, which closes the pipe.
+        while ((bytes = read(report[0], &not_executed, sizeof not_executed)) < 0 && errno == EINTR)
+            ;
+        error = wait_for(pid, op->number[1] ? (long)(op->number[1] * 1000) : -1);
+        if (bytes == sizeof not_executed)
+            error = not_executed;
+    }
+    close(report[0]);
+    return op->flags & 4 ? 0 : error;
+}

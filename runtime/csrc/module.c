@@ -1,0 +1,107 @@
+// seatrial.oci._core: the executor for Python, in the stable ABI of 3.11.
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030b0000
+#include <Python.h>
+
+#include "executor.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+static bool open_plan(const char *buffer, Py_ssize_t bytes, struct plan *plan) {
+    const char *why;
+    if (plan_open(buffer, (size_t)bytes, plan, &why))
+        return true;
+    PyErr_Format(PyExc_ValueError, "plan %s", why);
+    return false;
+}
+
+static PyObject *answer(struct outcome outcome) {
+    if (!outcome.error)
+        Py_RETURN_NONE;
+    return Py_BuildValue("(iL)", outcome.error,
+                         outcome.op == UINT32_MAX ? -1LL : (long long)outcome.op);
+}
+
+PyDoc_STRVAR(create_doc, "create(plan, listener, console, keep, id, bundle, members)\n--\n\n"
+                         "Create the container process; return (pid, pidfd, failure or None).");
+
+static PyObject *core_create(PyObject *self, PyObject *args) {
+    (void)self;
+    const char *buffer;
+    Py_ssize_t bytes;
+    struct plan plan;
+    struct create_request request = {.plan = &plan};
+    if (!PyArg_ParseTuple(args, "y#iiiyyy:create", &buffer, &bytes, &request.listener,
+                          &request.console, &request.keep, &request.id, &request.bundle,
+                          &request.members))
+        return NULL;
+    if (!open_plan(buffer, bytes, &plan))
+        return NULL;
+    struct create_result result;
+    create_container(&request, &result);
+    PyObject *failure = answer(result.outcome);
+    if (!failure)
+        return NULL;
+    return Py_BuildValue("(iiN)", (int)result.pid, result.pidfd, failure);
+}
+
+PyDoc_STRVAR(start_doc, "start(connection, pid=-1, agent=-1, state=b'')\n--\n\n"
+                        "Let a created container run its program; return a failure or None.");
+
+static PyObject *core_start(PyObject *self, PyObject *args) {
+    (void)self;
+    int connection;
+    struct listener_request listener = {.pid = -1, .agent = -1, .state = "", .bytes = 0};
+    Py_ssize_t bytes = 0;
+    if (!PyArg_ParseTuple(args, "i|iiy#:start", &connection, &listener.pid, &listener.agent,
+                          &listener.state, &bytes))
+        return NULL;
+    listener.bytes = (size_t)bytes;
+    struct outcome outcome;
+    Py_BEGIN_ALLOW_THREADS outcome = start_container(connection, &listener);
+    Py_END_ALLOW_THREADS return answer(outcome);
+}
+
+PyDoc_STRVAR(run_doc, "run_stage(plan, stage, pid, id, bundle, status, members)\n--\n\n"
+                      "Do a stage that belongs to the runtime; return a failure or None.");
+
+static PyObject *core_run_stage(PyObject *self, PyObject *args) {
+    (void)self;
+    const char *buffer;
+    Py_ssize_t bytes;
+    int stage, pid;
+    struct plan plan;
+    struct context context = {
+        .plan = &plan, .root = -1, .proc = -1, .null = -1, .console = -1, .connection = -1};
+    if (!PyArg_ParseTuple(args, "y#iiyyyy:run_stage", &buffer, &bytes, &stage, &pid, &context.id,
+                          &context.bundle, &context.status, &context.members))
+        return NULL;
+    if (!open_plan(buffer, bytes, &plan))
+        return NULL;
+    context.pid = pid;
+    size_t room = ((size_t)plan.heap_bytes + 4) * sizeof(char *);
+    context.pointers = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (context.pointers == MAP_FAILED)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    struct outcome outcome;
+    Py_BEGIN_ALLOW_THREADS outcome = run_stage(&context, (enum stage)stage);
+    Py_END_ALLOW_THREADS munmap(context.pointers, room);
+    return answer(outcome);
+}
+
+static PyMethodDef methods[] = {
+    {"create", core_create, METH_VARARGS, create_doc},
+    {"start", core_start, METH_VARARGS, start_doc},
+    {"run_stage", core_run_stage, METH_VARARGS, run_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "_core",    .m_doc = "The executor of spawn plans.",
+    .m_size = 0,           .m_methods = methods,
+};
+
+PyMODINIT_FUNC PyInit__core(void) {
+    return PyModule_Create(&definition);
+}

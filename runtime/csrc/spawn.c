@@ -1,0 +1,373 @@
+// Creating and starting the container process: who does which stage, and who waits for whom.
+//
+//   runtime                              container process
+//   BEFORE; clone  ───────────────────▶  wait
+//   ADOPT          ──────── go ───────▶  MOUNT
+//   CREATING       ◀─────── done ──────  wait
+//                  ──────── go ───────▶  ENTER
+//   return         ◀─────── done ──────  accept: wait for start
+//
+//   start: connect ──────── go ───────▶  START, exec
+//                  ◀─────── end of file, or the operation that failed
+#include "executor.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static handler *const handlers[OP_COUNT] = {
+    [OP_SETNS] = op_setns,
+    [OP_WRITE] = op_write,
+    [OP_MAKE_DIRECTORIES] = op_make_directories,
+    [OP_REMOVE_CGROUP] = op_remove_cgroup,
+    [OP_ATTACH] = op_attach,
+    [OP_ID_MAP] = op_id_map,
+    [OP_PROCESS_FILE] = op_process_file,
+    [OP_BECOME_ROOT] = op_become_root,
+    [OP_PROPAGATION] = op_propagation,
+    [OP_ROOT] = op_root,
+    [OP_MOUNT] = op_mount,
+    [OP_BIND] = op_bind,
+    [OP_MOUNT_PROPAGATION] = op_mount_propagation,
+    [OP_DEVICE] = op_device,
+    [OP_SYMLINK] = op_symlink,
+    [OP_HOOK] = op_hook,
+    [OP_PIVOT] = op_pivot,
+    [OP_MASK] = op_mask,
+    [OP_READONLY] = op_readonly,
+    [OP_ROOT_READONLY] = op_root_readonly,
+    [OP_SYSCTL] = op_sysctl,
+    [OP_HOSTNAME] = op_hostname,
+    [OP_DOMAINNAME] = op_domainname,
+    [OP_CONSOLE] = op_console,
+    [OP_SESSION] = op_session,
+    [OP_UMASK] = op_umask,
+    [OP_RLIMIT] = op_rlimit,
+    [OP_SCHEDULER] = op_scheduler,
+    [OP_IO_PRIORITY] = op_io_priority,
+    [OP_AFFINITY] = op_affinity,
+    [OP_PERSONALITY] = op_personality,
+    [OP_MEMORY_POLICY] = op_memory_policy,
+    [OP_NO_NEW_PRIVILEGES] = op_no_new_privileges,
+    [OP_BOUNDING] = op_bounding,
+    [OP_GROUPS] = op_groups,
+    [OP_GID] = op_gid,
+    [OP_UID] = op_uid,
+    [OP_CAPABILITIES] = op_capabilities,
+    [OP_AMBIENT] = op_ambient,
+    [OP_SECCOMP] = op_seccomp,
+    [OP_ATTRIBUTE] = op_attribute,
+    [OP_CHDIR] = op_chdir,
+    [OP_EXEC] = op_exec,
+    [OP_OPEN_NAMESPACE] = op_open_namespace,
+    [OP_TIME_NAMESPACE] = op_time_namespace,
+    [OP_LOOPBACK] = op_loopback,
+    [OP_NET_DEVICE] = op_net_device,
+    [OP_KEYRING] = op_keyring,
+    [OP_PROGRAM] = op_program,
+    [OP_ATTACH_TASK] = op_attach,
+    [OP_ROOT_TREE] = op_root_tree,
+    [OP_TREE] = op_tree,
+    [OP_ID_MAPPING] = op_id_mapping,
+    [OP_REMOUNT] = op_remount,
+    [OP_MOUNT_ATTRIBUTES] = op_mount_attributes,
+    [OP_NODE_STORE] = op_node_store,
+    [OP_NODE] = op_node,
+    [OP_CONSOLE_MOUNT] = op_console_mount,
+    [OP_ENABLE_CONTROLLERS] = op_enable_controllers,
+    [OP_OWNER] = op_owner,
+    [OP_DEVICE_FILTER] = op_device_filter,
+    [OP_SYSTEMD] = op_systemd,
+    [OP_CGROUP_NAMESPACE] = op_cgroup_namespace,
+};
+
+struct outcome run_stage(struct context *context, enum stage stage) {
+    const struct plan *plan = context->plan;
+    for (uint32_t i = 0; i < plan->header->ops; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->stage < (uint32_t)stage)
+            continue;
+        if (op->stage > (uint32_t)stage)
+            break;
+        int error = handlers[op->kind](context, op);
+        if (error)
+            return (struct outcome){.error = error, .op = i};
+    }
+    return (struct outcome){0};
+}
+
+static bool has_stage(const struct plan *plan, enum stage stage) {
+    for (uint32_t i = 0; i < plan->header->ops; i++)
+        if (plan->ops[i].stage == (uint32_t)stage)
+            return true;
+    return false;
+}
+
+// Messages are outcomes; one with error 0 says "go" or "done".
+static bool tell(int fd, struct outcome outcome) {
+    return send(fd, &outcome, sizeof outcome, MSG_NOSIGNAL) == sizeof outcome;
+}
+
+static struct outcome hear(int fd) {
+    struct outcome outcome = {0};
+    ssize_t bytes;
+    while ((bytes = recv(fd, &outcome, sizeof outcome, 0)) < 0 && errno == EINTR)
+        ;
+    // The other side is gone without a word.
+    if (bytes != sizeof outcome)
+        return (struct outcome){.error = ESRCH, .op = UINT32_MAX};
+    return outcome;
+}
+
+static void default_signals(void) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    for (int number = 1; number < _NSIG; number++)
+        sigaction(number, &action, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+// The container process, up to its exec.
+_Noreturn static void container(struct context *context, int sync, int listener) {
+    default_signals();
+    // Nothing of the caller's is open in the container but what it asked for: all else ends with
+    // exec, wherever it came from.
+    syscall(SYS_close_range, 3 + context->keep, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+    mode_t umask_before = umask(0);
+    struct outcome outcome = hear(sync);
+    if (outcome.error)
+        _exit(1);
+    outcome = run_stage(context, STAGE_MOUNT);
+    if (!tell(sync, outcome) || outcome.error)
+        _exit(1);
+    if (hear(sync).error)
+        _exit(1);
+    context->status = "creating";
+    outcome = run_stage(context, STAGE_ENTER);
+    if (!tell(sync, outcome) || outcome.error)
+        _exit(1);
+    close(sync);
+    umask(umask_before);
+    context->status = "created";
+    for (;;) {
+        context->connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (context->connection < 0)
+            continue;
+        if (!hear(context->connection).error)
+            break;
+        close(context->connection);
+    }
+    outcome = run_stage(context, STAGE_START);
+    tell(context->connection, outcome);
+    _exit(1);
+}
+
+static pid_t clone_process(struct context *context, int *pidfd) {
+    struct clone_args args = {
+        .flags = context->plan->header->namespaces | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    int cgroup = open_cgroup(context->plan);
+    if (cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint32_t)cgroup;
+        context->in_cgroup = true;
+    }
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (pid < 0 && cgroup >= 0) {
+        // Whatever it is that cgroup does not like, a write to cgroup.procs says it better.
+        args.flags &= ~CLONE_INTO_CGROUP;
+        context->in_cgroup = false;
+        pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    }
+    if (cgroup >= 0 && pid != 0)
+        close(cgroup);
+    return pid;
+}
+
+struct relay {
+    struct outcome outcome;
+    pid_t pid;
+};
+
+// Enters the existing namespaces, then makes the container process, as a sibling of itself so that
+// it is the runtime's child.
+_Noreturn static void intermediate(struct context *context, int sync, int listener, int report) {
+    struct relay relay = {.outcome = run_stage(context, STAGE_JOIN)};
+    if (!relay.outcome.error) {
+        struct clone_args args = {
+            .flags = context->plan->header->namespaces | CLONE_PARENT,
+        };
+        relay.pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+        if (relay.pid == 0)
+            container(context, sync, listener);
+        if (relay.pid < 0)
+            relay.outcome = (struct outcome){.error = errno, .op = UINT32_MAX};
+    }
+    if (write(report, &relay, sizeof relay) < 0)
+        _exit(1);
+    _exit(0);
+}
+
+static struct outcome make_process(struct context *context, int sync[2], int listener, int *pidfd) {
+    const struct outcome failed = {.error = 0, .op = UINT32_MAX};
+    struct outcome outcome = failed;
+    if (!has_stage(context->plan, STAGE_JOIN)) {
+        context->pid = clone_process(context, pidfd);
+        if (context->pid == 0) {
+            close(sync[0]);
+            container(context, sync[1], listener);
+        }
+        outcome.error = context->pid < 0 ? errno : 0;
+        return outcome;
+    }
+    int report[2];
+    if (pipe2(report, 02000000 /* O_CLOEXEC */) != 0) {
+        outcome.error = errno;
+        return outcome;
+    }
+    pid_t helper = fork();
+    if (helper == 0) {
+        close(sync[0]);
+        intermediate(context, sync[1], listener, report[1]);
+    }
+    outcome.error = helper < 0 ? errno : 0;
+    close(report[1]);
+    if (!outcome.error) {
+        struct relay relay = {.outcome = {.error = ESRCH, .op = UINT32_MAX}};
+        ssize_t bytes;
+        while ((bytes = read(report[0], &relay, sizeof relay)) < 0 && errno == EINTR)
+            ;
+        int status;
+        while (waitpid(helper, &status, 0) < 0 && errno == EINTR)
+            ;
+        outcome = relay.outcome;
+        context->pid = relay.pid;
+        if (!outcome.error && (*pidfd = (int)syscall(SYS_pidfd_open, context->pid, 0)) < 0)
+            outcome = (struct outcome){.error = errno, .op = UINT32_MAX};
+    }
+    close(report[0]);
+    return outcome;
+}
+
+static struct outcome accompany(struct context *context, int sync) {
+    struct outcome outcome = run_stage(context, STAGE_ADOPT);
+    if (outcome.error)
+        return outcome;
+    const struct outcome go = {0};
+    if (!tell(sync, go))
+        return hear(sync);
+    if ((outcome = hear(sync)).error)
+        return outcome;
+    context->status = "creating";
+    if ((outcome = run_stage(context, STAGE_CREATING)).error)
+        return outcome;
+    if (!tell(sync, go))
+        return hear(sync);
+    return hear(sync);
+}
+
+void create_container(const struct create_request *request, struct create_result *result) {
+    const struct plan *plan = request->plan;
+    struct context context = {
+        .plan = plan,
+        .root = -1,
+        .proc = -1,
+        .null = -1,
+        .connection = -1,
+        .console = request->console,
+        .keep = request->keep,
+        .id = request->id,
+        .bundle = request->bundle,
+        .status = "creating",
+        .members = request->members,
+    };
+    *result = (struct create_result){.pidfd = -1, .outcome = {.op = UINT32_MAX}};
+    // A string takes at least a byte, so this is room for all of them; untouched pages cost
+    // nothing.
+    size_t strings_most = (size_t)plan->heap_bytes + 4;
+    context.slot_count = 2 * plan->header->ops + 2;
+    size_t room = strings_most * sizeof(char *) + context.slot_count * sizeof(int);
+    context.pointers = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (context.pointers == MAP_FAILED) {
+        result->outcome.error = errno;
+        return;
+    }
+    context.slots = (int *)(void *)(context.pointers + strings_most);
+    int sync[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) != 0) {
+        result->outcome.error = errno;
+        munmap(context.pointers, room);
+        return;
+    }
+    open_made(&context);
+    result->outcome = run_stage(&context, STAGE_BEFORE);
+    if (!result->outcome.error)
+        result->outcome = make_process(&context, sync, request->listener, &result->pidfd);
+    close(sync[1]);
+    if (!result->outcome.error)
+        result->outcome = accompany(&context, sync[0]);
+    close(sync[0]);
+    close_slots(&context);
+    munmap(context.pointers, room);
+    settle_net_devices(result->outcome.error != 0);
+    result->pid = context.pid;
+    if (result->outcome.error && context.pid > 0) {
+        kill(context.pid, SIGKILL);
+        while (waitpid(context.pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        if (result->pidfd >= 0)
+            close(result->pidfd);
+        result->pidfd = -1;
+    }
+    if (result->outcome.error)
+        unmake(&context);
+    close_made(&context);
+}
+
+// Like recv(2); a descriptor that comes along goes to `*fd`.
+static ssize_t receive(int connection, struct outcome *outcome, int *fd) {
+    struct iovec iovec = {.iov_base = outcome, .iov_len = sizeof *outcome};
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct msghdr message = {.msg_iov = &iovec,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control.space};
+    ssize_t bytes;
+    while ((bytes = recvmsg(connection, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
+        ;
+    struct cmsghdr *header = bytes > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    *fd = -1;
+    if (header && header->cmsg_type == SCM_RIGHTS)
+        memcpy(fd, CMSG_DATA(header), sizeof *fd);
+    return bytes;
+}
+
+struct outcome start_container(int connection, const struct listener_request *listener) {
+    struct outcome outcome = {0};
+    if (!tell(connection, outcome))
+        return (struct outcome){.error = errno, .op = UINT32_MAX};
+    int shared, error = 0;
+    ssize_t bytes;
+    while ((bytes = receive(connection, &outcome, &shared)) > 0 && shared >= 0) {
+        error = pass_listener(shared, connection, listener);
+        close(shared);
+        if (error)
+            return (struct outcome){.error = error, .op = outcome.op};
+    }
+    // The end of the connection is the exec: it was the last to hold the other side.
+    return bytes == 0 ? (struct outcome){0} : outcome;
+}

@@ -1,0 +1,16 @@
+"""The reference OCI runtime: a config compiled to a plan in Python, executed in C."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Container"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    """Import ``Container`` when it is asked for: the command does not need it."""
+    if name == "Container":
+        from seatrial.oci.container import Container
+
+        return Container
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

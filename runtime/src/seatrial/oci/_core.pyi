@@ -1,0 +1,17 @@
+"""The executor of spawn plans (runtime/csrc/module.c).
+
+A failure is ``(errno, index of the operation)``, the index -1 where it was none of the plan's.
+"""
+
+def create(
+    plan: bytes, listener: int, console: int, keep: int, id: bytes, bundle: bytes, members: bytes, /
+) -> tuple[int, int, tuple[int, int] | None]:
+    """Create the container process; return pid, pidfd, failure."""
+
+def start(connection: int, /) -> tuple[int, int] | None:
+    """Let a created container run its program; return once it is executed."""
+
+def run_stage(
+    plan: bytes, stage: int, pid: int, id: bytes, bundle: bytes, status: bytes, members: bytes, /
+) -> tuple[int, int] | None:
+    """Do the operations of a stage that belongs to the runtime."""

@@ -1,0 +1,202 @@
+"""The command line, compatible with runc's where callers depend on it.
+
+Each verb is a module of ``seatrial.oci.verbs``, imported when it is called: what a command does not
+need costs it nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from seatrial.oci.errors import OCIError
+
+VERSION = "0.1.0"
+SPEC = "1.3.0"
+DEFAULT_ROOT = "/run/seatrial-oci"
+USAGE = """\
+usage: seatrial-oci [OPTION]... COMMAND [OPTION]... [ARGUMENT]...
+
+the operations of the runtime-spec
+  create, start, state, kill, delete
+what callers of runc also use
+  run, exec, list, ps, pause, resume, update, events, spec, features
+what only this runtime has
+  plan      show what would be done to the kernel for a bundle, and why
+
+options
+  --root DIR            where containers are remembered (default /run/seatrial-oci)
+  --log FILE            write errors and warnings there too
+  --log-format FORMAT   text or json
+  --systemd-cgroup      make cgroups by way of systemd
+  --rootless BOOL       true, false or auto (default)
+  --debug, --version, --help
+
+"seatrial-oci COMMAND --help" tells about one command
+"""
+
+OPTIONS = {
+    "root": True,
+    "log": True,
+    "log-format": True,
+    "debug": False,
+    "systemd-cgroup": False,
+    "rootless": True,
+    "version": False,
+    "help": False,
+}
+#: Every verb is a module; its dashes are underscores and ``exec`` has one behind it.
+VERBS = (
+    "create",
+    "start",
+    "state",
+    "kill",
+    "delete",
+    "run",
+    "exec",
+    "list",
+    "ps",
+    "pause",
+    "resume",
+    "update",
+    "events",
+    "spec",
+    "features",
+    "plan",
+)
+
+
+class Usage(Exception):  # noqa: N818 - the command line is wrong
+    """The command line cannot be understood."""
+
+
+def parse(
+    words: list[str], known: dict[str, bool], short: dict[str, str] | None = None
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Split leading options from the rest: every value given, by name.
+
+    ``known`` says which options take a value.  ``--name value``, ``--name=value``, ``-name`` and
+    the one-letter names of ``short`` are understood, and nothing after the first other word.
+    """
+    options: dict[str, list[str]] = {}
+    rest = list(words)
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
+        if word == "--":
+            break
+        name, equals, value = word.lstrip("-").partition("=")
+        name = (short or {}).get(name, name)
+        if name not in known:
+            raise Usage(f"unknown option {word}")
+        if known[name] and not equals:
+            if not rest:
+                raise Usage(f"option {word} needs a value")
+            value = rest.pop(0)
+        options.setdefault(name, []).append(value if known[name] or equals else "true")
+    return options, rest
+
+
+class Call:
+    """One call of the command: the global options and those of the verb, ready to ask."""
+
+    def __init__(
+        self,
+        general: dict[str, list[str]],
+        options: dict[str, list[str]],
+        arguments: list[str],
+    ) -> None:
+        self.general = general
+        self.options = options
+        self.arguments = arguments
+        self.root = general.get("root", [DEFAULT_ROOT])[-1]
+
+    def value(self, name: str, default: str | None = None) -> str | None:
+        """Return the last value given for an option."""
+        return self.options[name][-1] if name in self.options else default
+
+    def values(self, name: str) -> list[str]:
+        """Return all values given for an option."""
+        return self.options.get(name, [])
+
+    def flag(self, name: str) -> bool:
+        """Whether an option is given and not ``=false``."""
+        return self.value(name, "false") not in {"false", "0", "f"}
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Return an option's value as a whole number."""
+        text = self.value(name)
+        if text is None:
+            return default
+        try:
+            return int(text)
+        except ValueError:
+            raise Usage(f"option --{name} takes a number, not {text!r}") from None
+
+    @property
+    def systemd_cgroup(self) -> bool:
+        """Whether cgroups are made by way of systemd."""
+        return self.general.get("systemd-cgroup", ["false"])[-1] not in {"false", "0", "f"}
+
+    def id(self) -> str:
+        """Return the one argument, a container id."""
+        if len(self.arguments) != 1:
+            raise Usage(
+                "a container id is needed" if not self.arguments else "only one id is taken"
+            )
+        return self.arguments[0]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return its exit status: 0, 1 for an error, 2 for wrong usage.
+
+    ``run`` and ``exec`` return the exit status of the program they waited for.
+    """
+    general: dict[str, list[str]] = {}
+    try:
+        general, rest = parse(
+            sys.argv[1:] if argv is None else argv, OPTIONS, {"v": "version", "h": "help"}
+        )
+        _send_warnings(general)
+        if "version" in general:
+            print(f"seatrial-oci version {VERSION}\nspec: {SPEC}")
+            return 0
+        if "help" in general or not rest:
+            print(USAGE, end="")
+            return 0 if "help" in general else 2
+        return _run(general, *rest)
+    except Usage as error:
+        return _complain(f"{error}", general, 2)
+    except OCIError as error:
+        return _complain(str(error), general, 1)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{name}{error.strerror}", general, 1)
+
+
+def _run(general: dict[str, list[str]], name: str, *words: str) -> int:
+    if name not in VERBS:
+        raise Usage(f"unknown command {name!r}")
+    verb = import_module(f"seatrial.oci.verbs.{name}{'_' * (name == 'exec')}")
+    options, arguments = parse(
+        list(words), {**verb.OPTIONS, "help": False}, {"h": "help", **getattr(verb, "SHORT", {})}
+    )
+    if "help" in options:
+        print((verb.__doc__ or "").strip())
+        return 0
+    return verb.run(Call(general, options, arguments)) or 0
+
+
+def _send_warnings(general: dict[str, list[str]]) -> None:
+    from seatrial.oci import log
+
+    log.open_file(*general.get("log", [])[-1:], form=general.get("log-format", ["text"])[-1])
+
+
+def _complain(message: str, general: dict[str, list[str]], status: int) -> int:
+    from seatrial.oci import log
+
+    del general
+    os.write(2, f"seatrial-oci: {message}\n".encode(errors="surrogateescape"))
+    log.write("error", message)
+    return status

@@ -1,0 +1,91 @@
+"""The compiler: one config to one plan, section by section."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seatrial.oci import (
+    cgroups,
+    devices,
+    filesystems,
+    hooks,
+    intel_rdt,
+    mounts,
+    namespaces,
+    network_devices,
+    paths,
+    process,
+    rootfs,
+)
+from seatrial.oci.operations import Kind, Op, Stage
+from seatrial.oci.plan import Plan
+
+if TYPE_CHECKING:
+    from seatrial.oci.config import Config
+
+
+def compile_plan(
+    config: Config, *, bundle: str, identifier: str, systemd: bool = False, new_keyring: bool = True
+) -> Plan:
+    """Return the plan for a container; raises ``ConfigError`` for what can be seen to be wrong.
+
+    Looks at the host (hierarchies, capabilities, the root's existence) and changes nothing.
+    """
+    unit = None
+    if systemd:
+        from seatrial.oci import systemd as driver
+
+        unit = driver.unit_of(config, identifier)
+        config = driver.placed(config, unit)
+    namespaces.check(config)
+    program = config.process
+    if program is not None:
+        process.check(program)
+    ops: list[Op] = []
+    ops += cgroups.compile(config, identifier, unit=unit)
+    ops += intel_rdt.compile(config, identifier)
+    ops += namespaces.compile(config)
+    if program is not None:
+        ops += process.adopt(program, config)
+    ops += network_devices.compile(config)
+    ops += rootfs.compile(config, bundle)
+    placed, late = mounts.compile(config, bundle, identifier)
+    ops += placed
+    ops += filesystems.compile(config)
+    ops += devices.compile(config)
+    ops += hooks.compile(config.hooks, Stage.CREATING)
+    ops += hooks.compile(config.hooks, Stage.ENTER)
+    if program is not None:
+        ops += process.console(program)
+        if program.terminal:
+            ops.append(devices.console())
+    ops += late
+    # Before pivot_root: what masks a file is bound from the host's /dev/null.
+    ops += paths.compile(config)
+    ops += rootfs.close(config, bundle)
+    ops += rootfs.enter(config)
+    ops += paths.sysctl(config)
+    ops += _names(config)
+    ops += hooks.compile(config.hooks, Stage.START)
+    if program is not None:
+        keyring = f"_ses.{identifier}" if new_keyring else None
+        ops += process.compile(program, config, keyring=keyring)
+    else:
+        process.check_unused(config)
+    ops += hooks.compile(config.hooks, Stage.STARTED)
+    ops += cgroups.remove(config, identifier, unit=unit)
+    ops += hooks.compile(config.hooks, Stage.DELETED)
+    # Stable: within a stage the order is the one above.
+    ops.sort(key=lambda op: op.stage)
+    return Plan(namespaces.new(config), ops)
+
+
+def _names(config: Config) -> list[Op]:
+    found = []
+    if config.hostname:
+        says = f"set the host name to {config.hostname}"
+        found.append(Op(Kind.HOSTNAME, Stage.ENTER, says, "/hostname", text=config.hostname))
+    if config.domainname:
+        says = f"set the domain name to {config.domainname}"
+        found.append(Op(Kind.DOMAINNAME, Stage.ENTER, says, "/domainname", text=config.domainname))
+    return found

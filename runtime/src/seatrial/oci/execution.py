@@ -1,0 +1,120 @@
+"""A further process in a container (exec), compiled and executed like the first."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from seatrial.oci import _core, affinity, cgroups, config, namespaces, process, runtime
+from seatrial.oci import listener as listeners
+from seatrial.oci.errors import OCIError, WrongStatus
+from seatrial.oci.operations import Kind
+from seatrial.oci.plan import Plan
+from seatrial.oci.store import Folder
+
+if TYPE_CHECKING:
+    import socket
+
+    from seatrial.oci.config import Config, Process
+    from seatrial.oci.store import Record
+
+#: /proc/PID/ns names by the spec's types; the user namespace first, the pid namespace for children.
+_FILES = {
+    "user": "user",
+    "ipc": "ipc",
+    "uts": "uts",
+    "network": "net",
+    "cgroup": "cgroup",
+    "time": "time",
+    "pid": "pid",
+    "mount": "mnt",
+}
+
+
+def read_process(content: bytes) -> Process:
+    """Read a ``process.json``; raises ``ConfigError`` with the pointer."""
+    return config.decode_process(content)
+
+
+def execute(
+    identifier: str,
+    wanted: Process,
+    *,
+    root: str,
+    console: socket.socket | None = None,
+    preserve_fds: int = 0,
+    cgroup: str = "",
+) -> runtime.Created:
+    """Start ``wanted`` in a running container; return it once it is executed.
+
+    Raises ``OCIError``.  The process is our child; its ``pidfd`` is the caller's to close.
+    """
+    folder = Folder(root, identifier)
+    record = folder.record()
+    status = runtime.status_of(folder, record)
+    if status != "running":
+        raise WrongStatus(f"container {identifier} is {status}, not running")
+    if wanted.terminal != (console is not None):
+        raise OCIError("a terminal needs a console, and a console a terminal")
+    process.check(wanted)
+    spec = config.decode(folder.read("config.json"))
+    plan = compile_plan(spec, wanted, record, runtime.stored_plan(folder), cgroup=cgroup)
+    names = runtime.names_of(identifier, record.bundle, record.annotations)
+    room = f"exec-{os.getpid()}"
+    with folder.listen(room) as listener, folder.connect(room) as connection:
+        pid, pidfd, failure = _core.create(
+            plan.encode(),
+            listener.fileno(),
+            console.fileno() if console else -1,
+            preserve_fds,
+            *names,
+        )
+        if failure is not None:
+            raise runtime.failed(plan, failure)
+        listener.close()
+        state = runtime.state_of(record, status)
+        with listeners.reach(listeners.of(spec), state, pid) as agent:
+            failure = _core.start(connection.fileno(), *agent)
+    if failure is not None:
+        os.waitpid(pid, 0)
+        os.close(pidfd)
+        raise runtime.failed(plan, failure)
+    return runtime.Created(pid, pidfd)
+
+
+def compile_plan(
+    spec: Config, wanted: Process, record: Record, stored: Plan, *, cgroup: str = ""
+) -> Plan:
+    """Return the plan: enter the container's namespaces and cgroups, then be the process."""
+    joined = [
+        config.Namespace(type=kind, path=path)
+        for kind, file in _FILES.items()
+        if namespaces.has(spec, kind)
+        and not _is_ours(path := f"/proc/{record.pid}/ns/{file}", file)
+    ]
+    linux = msgspec.structs.replace(spec.linux, namespaces=joined)
+    ops = list(namespaces.compile(msgspec.structs.replace(spec, linux=linux)))
+    ops += affinity.initial(wanted)
+    ops += cgroups.join(stored, record.pid, cgroup)
+    ops += [op for op in stored.ops if op.kind == Kind.ATTACH_TASK]
+    ops += process.adopt(wanted, spec)
+    ops += process.console(wanted)
+    ops += affinity.final(wanted)
+    keyring = any(op.kind == Kind.KEYRING for op in stored.ops)
+    ops += process.compile(wanted, spec, keyring=f"_ses.{record.id}" if keyring else None)
+    ops.sort(key=lambda op: op.stage)
+    return Plan(0, ops)
+
+
+def _is_ours(path: str, file: str) -> bool:
+    return os.stat(path).st_ino == os.stat(f"/proc/self/ns/{file}").st_ino
+
+
+def derived(spec: Config, args: list[str], changes: dict[str, object]) -> Process:
+    """Return the container's process with other ``args`` and the members in ``changes``."""
+    if spec.process is None:
+        raise OCIError("the container was configured without process, so give one by --process")
+    fixed = {"args": args, "terminal": False, "console_size": msgspec.Raw()}
+    return msgspec.structs.replace(spec.process, **{**fixed, **changes})

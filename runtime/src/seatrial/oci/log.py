@@ -1,0 +1,38 @@
+"""The log: errors and warnings in the form that containerd and conmon read (--log)."""
+
+from __future__ import annotations
+
+import os
+
+_path: str | None = None
+_form = "text"
+
+
+def open_file(path: str | None = None, *, form: str = "text") -> None:
+    """Write to ``path`` from now on; ``form`` is text or json."""
+    global _path, _form
+    _path, _form = path, form
+
+
+def write(level: str, message: str) -> None:
+    """Append one line to the log, if there is one."""
+    if _path is None:
+        return
+    import json
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    line = f'time="{now}" level={level} msg={json.dumps(message)}\n'
+    if _form == "json":
+        line = json.dumps({"level": level, "msg": message, "time": now}) + "\n"
+    fd = os.open(_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, line.encode(errors="surrogateescape"))
+    finally:
+        os.close(fd)
+
+
+def warn(message: str) -> None:
+    """Log a warning, on stderr too; it never changes what is done (runtime.md, "Warnings")."""
+    os.write(2, f"seatrial-oci: warning: {message}\n".encode(errors="surrogateescape"))
+    write("warning", message)

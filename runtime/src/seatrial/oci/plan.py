@@ -1,0 +1,96 @@
+"""The plan: operations in order, and their flat binary form (runtime/csrc/plan.h)."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from seatrial.oci.operations import STAGES, Op, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAGIC = 0x4E414C50
+VERSION = 1
+_HEADER = struct.Struct("<6IQ")
+_OP = struct.Struct("<10I4Q")
+_MASK = 2**64 - 1
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a container start does: ``namespaces`` are clone(2) flags."""
+
+    namespaces: int
+    ops: list[Op]
+
+    def encode(self) -> bytes:
+        """Return the binary form: offsets into one buffer, no pointers."""
+        heap = bytearray(b"\0")
+        known = {b"": 0}
+
+        def text(value: str) -> int:
+            raw = value.encode("utf-8", "surrogateescape")
+            if raw not in known:
+                known[raw] = len(heap)
+                heap.extend(raw + b"\0")
+            return known[raw]
+
+        table = bytearray()
+        for op in self.ops:
+            strings = [text(each) for each in (op.pointer, op.path, op.text, op.extra)]
+            if op.blob:
+                heap.extend(b"\0" * (-len(heap) % 8))
+            blob = len(heap)
+            heap.extend(op.blob)
+            numbers = [number & _MASK for number in (*op.numbers, 0, 0, 0, 0)[:4]]
+            table += _OP.pack(
+                op.kind, op.stage, op.flags, *strings, blob, len(op.blob), 0, *numbers
+            )
+        start = _HEADER.size + len(table)
+        header = _HEADER.pack(
+            MAGIC, VERSION, start + len(heap), len(self.ops), start, 0, self.namespaces
+        )
+        return header + bytes(table) + bytes(heap)
+
+
+def strings(values: Iterable[str]) -> bytes:
+    """Return a blob of NUL-terminated strings; lone surrogates stand for undecodable bytes."""
+    return b"".join(value.encode("utf-8", "surrogateescape") + b"\0" for value in values)
+
+
+def describe(plan: Plan) -> dict[str, object]:
+    """Return the plan as plain data, for JSON."""
+    return {
+        "version": VERSION,
+        "namespaces": plan.namespaces,
+        "operations": [
+            {
+                "stage": op.stage.name.lower(),
+                "kind": op.kind.name.lower().replace("_", "-"),
+                "says": op.says,
+                "pointer": op.pointer,
+                **{
+                    name: value
+                    for name in ("flags", "path", "text", "extra", "numbers")
+                    if (value := getattr(op, name))
+                },
+                **({"bytes": op.blob.hex()} if op.blob else {}),
+            }
+            for op in plan.ops
+        ],
+    }
+
+
+def explain(plan: Plan) -> str:
+    """Return the plan for people: what will be done, in order, and because of which member."""
+    lines: list[str] = []
+    stage: Stage | None = None
+    for number, op in enumerate(plan.ops):
+        if op.stage != stage:
+            stage = op.stage
+            lines += ["", f"{STAGES[stage]}:"] if lines else [f"{STAGES[stage]}:"]
+        why = f"config.json#{op.pointer}" if op.pointer else "always"
+        lines.append(f"  {number:>3}  {op.says:<64}  {why}")
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""The root filesystem and its propagation (config.md, "Root"; config-linux.md)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from seatrial.oci.errors import ConfigError
+from seatrial.oci.mount_options import PROPAGATIONS, RDONLY, place
+from seatrial.oci.operations import Kind, Op, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.oci.config import Config
+
+
+def path(config: Config, bundle: str) -> str:
+    """Return the absolute path of the root filesystem; raises ``ConfigError`` if there is none."""
+    if config.root is None:
+        raise ConfigError("/root", "is missing")
+    found = os.path.normpath(os.path.join(bundle, config.root.path))
+    try:
+        mode = os.stat(found).st_mode
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or str(error)
+        raise ConfigError("/root/path", f"{found}: {what}") from None
+    if not stat.S_ISDIR(mode):
+        raise ConfigError("/root/path", f"{found} is not a directory")
+    return found
+
+
+def compile(config: Config, bundle: str) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
+    """Yield what makes the root a mount of its own."""
+    wanted = config.linux.rootfs_propagation
+    if wanted and wanted not in PROPAGATIONS:
+        raise ConfigError("/linux/rootfsPropagation", f"unknown propagation {wanted!r}")
+    _check_namespace(config)
+    root = path(config, bundle)
+    kind = "slave" if wanted.removeprefix("r") == "slave" else "private"
+    yield Op(
+        Kind.ROOT_TREE,
+        Stage.BEFORE,
+        f"open {root}, as a {kind} mount of its own",
+        "/root/path",
+        path=root,
+        numbers=(PROPAGATIONS[kind],),
+    )
+    yield Op(
+        Kind.PROPAGATION,
+        Stage.MOUNT,
+        "let no mount made here reach the host (rslave on /)",
+        numbers=(PROPAGATIONS["slave"],),
+    )
+    yield Op(
+        Kind.ROOT,
+        Stage.MOUNT,
+        f"mount it at {root}",
+        "/root/path",
+        path=root,
+        numbers=(PROPAGATIONS[kind],),
+    )
+    if wanted == "rshared":
+        # pivot_root(2) takes no shared mount, so the root itself gets it afterwards.
+        yield _propagation("what is mounted in the root already", "rshared", Stage.MOUNT)
+        yield _propagation("the root", "private", Stage.MOUNT)
+
+
+def enter(config: Config) -> Iterator[Op]:
+    """Yield what makes it the root of the container."""
+    yield Op(Kind.PIVOT, Stage.ENTER, "pivot_root: the bundle's root becomes /", "/root/path")
+    wanted = config.linux.rootfs_propagation
+    if wanted == "runbindable":
+        yield _propagation("the root and all mounts in it", wanted, Stage.ENTER)
+    elif wanted:
+        yield _propagation("the root", wanted.removeprefix("r"), Stage.ENTER)
+
+
+def _propagation(what: str, name: str, stage: Stage) -> Op:
+    return Op(
+        Kind.MOUNT_PROPAGATION,
+        stage,
+        f"make {what} {name}",
+        "/linux/rootfsPropagation",
+        path="/",
+        flags=int(name.startswith("r")),
+        numbers=(PROPAGATIONS[name],),
+    )
+
+
+def close(config: Config, bundle: str) -> Iterator[Op]:
+    """Yield what is done to the root once all else is in place."""
+    if config.root is None or not config.root.readonly:
+        return
+    yield Op(Kind.ROOT_READONLY, Stage.ENTER, "make the root read-only", "/root/readonly")
+    for below in _mounts_below(path(config, bundle)):
+        if not _is_covered(config, below):
+            yield Op(
+                Kind.MOUNT_ATTRIBUTES,
+                Stage.ENTER,
+                f"make {below} read-only, which is part of the root",
+                "/root/readonly",
+                path=below,
+                numbers=(RDONLY, 0),
+            )
+
+
+def _mounts_below(root: str) -> list[str]:
+    """Return the host's mounts inside of the root, as paths from there."""
+    root = os.path.realpath(root)
+    found: dict[str, None] = {}
+    with open("/proc/self/mountinfo", "rb") as lines:
+        for line in lines:
+            target = line.split(b" ")[4]
+            if b"\\" in target:  # octal escapes: space, tab, newline, backslash
+                target = target.decode("unicode_escape").encode("latin-1")
+            name = os.fsdecode(target)
+            if name.startswith(root.rstrip("/") + "/"):
+                found[name[len(root.rstrip("/")) :]] = None
+    return list(found)
+
+
+def _is_covered(config: Config, below: str) -> bool:
+    """Whether a mount of the config is there or above, so that it is not the root's any more."""
+    for mount in config.mounts:
+        target = place(mount)
+        if below == target or below.startswith(target.rstrip("/") + "/"):
+            return True
+    return False
+
+
+def _check_namespace(config: Config) -> None:
+    for number, namespace in enumerate(config.linux.namespaces):
+        if namespace.type != "mount" or namespace.path is None:
+            continue
+        try:
+            same = os.path.samefile(namespace.path, "/proc/self/ns/mnt")
+        except OSError:
+            continue  # opening it says what is wrong
+        if same:
+            raise ConfigError(
+                f"/linux/namespaces/{number}/path",
+                "is the runtime's own mount namespace: the container's mounts would be the host's",
+            )

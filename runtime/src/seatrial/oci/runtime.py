@@ -1,0 +1,348 @@
+"""The operations of runtime.md, in process: create, start, state, kill, delete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import select
+import signal
+import socket
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from seatrial.oci import _core, cgroup_processes, compiler, config, freezer, log
+from seatrial.oci import listener as listeners
+from seatrial.oci.errors import HookError, OCIError, OperationError, WrongStatus
+from seatrial.oci.operations import Kind, Op, Stage
+from seatrial.oci.plan import Plan
+from seatrial.oci.store import OCI_VERSION, Folder, Record, born
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WAIT_S = 10.0
+
+
+class Created(msgspec.Struct):
+    """A container that was created: ``pidfd`` is the caller's to close."""
+
+    pid: int
+    pidfd: int
+
+
+def create(
+    identifier: str,
+    *,
+    bundle: str,
+    root: str,
+    console_socket: str | socket.socket | None = None,
+    preserve_fds: int = 0,
+    systemd: bool = False,
+    pid_file: str | None = None,
+    new_keyring: bool = True,
+) -> Created:
+    """Create a container; raises ``OCIError``, and then nothing of it is left (runtime.md)."""
+    bundle = os.path.realpath(bundle)
+    content = read_config(bundle)
+    spec = config.decode(content)
+    terminal = spec.process is not None and spec.process.terminal
+    if terminal != (console_socket is not None):
+        raise OCIError(
+            "process.terminal is set, so a console socket is needed"
+            if terminal
+            else "a console socket is given, but process.terminal is not set"
+        )
+    folder = Folder(root, identifier)
+    plan = compiler.compile_plan(
+        spec, bundle=bundle, identifier=identifier, systemd=systemd, new_keyring=new_keyring
+    )
+    binary = plan.encode()
+    folder.make()
+    try:
+        with folder.listen() as listener, _connect(console_socket) as console:
+            names = names_of(identifier, bundle, spec.annotations)
+            pid, pidfd, failure = _core.create(
+                binary, listener.fileno(), console.fileno() if console else -1, preserve_fds, *names
+            )
+        if failure is not None:
+            raise failed(plan, failure)  # noqa: TRY301 - undone like what is raised below
+        record = Record(
+            id=identifier,
+            bundle=bundle,
+            pid=pid,
+            born=born(pid) or 0,
+            created=datetime.now(UTC).isoformat(),
+            has_process=spec.process is not None,
+            annotations=spec.annotations,
+            listener=listeners.of(spec),
+            freezer=next((op.extra for op in plan.ops if op.kind == Kind.ATTACH and op.extra), ""),
+        )
+        folder.write("plan", binary)
+        folder.write("plan.json", msgspec.json.encode(plan.ops))
+        folder.write("config.json", content)
+        if pid_file is not None:
+            write_pid_file(pid_file, pid)
+        folder.write("state.json", msgspec.json.encode(record))
+    except BaseException as error:
+        _undo(
+            plan,
+            hooks=isinstance(error, HookError),
+            names=names_of(identifier, bundle, spec.annotations),
+        )
+        folder.remove()
+        raise
+    return Created(pid, pidfd)
+
+
+def start(identifier: str, *, root: str) -> None:
+    """Run the program of a created container; raises ``OCIError``."""
+    folder = Folder(root, identifier)
+    lock = folder.lock()
+    try:
+        record = folder.record()
+        status = status_of(folder, record)
+        if status != "created":
+            raise WrongStatus(f"container {identifier} is {status}, not created")
+        if not record.has_process:
+            raise OCIError(f"container {identifier} was configured without process")
+        state_now = state_of(record, status)
+        with listeners.reach(record.listener, state_now, record.pid) as agent:
+            connection = folder.take_start()
+            if connection is None:
+                raise WrongStatus(f"container {identifier} is not waiting for start")
+            with connection:
+                failure = _core.start(connection.fileno(), *agent)
+        plan = stored_plan(folder)
+        if failure is not None:
+            error = failed(plan, failure)
+            if isinstance(error, HookError):
+                _destroy(folder, record, plan)
+            raise error
+        failure = _run(folder, record, Stage.STARTED, "running", record.pid)
+        if failure is not None:
+            _destroy(folder, record, plan)
+            raise failed(plan, failure)
+    finally:
+        os.close(lock)
+
+
+def state(identifier: str, *, root: str) -> dict[str, Any]:
+    """Return the state (runtime.md, "State")."""
+    folder = Folder(root, identifier)
+    record = folder.record()
+    return state_of(record, status_of(folder, record))
+
+
+def state_of(record: Record, status: str) -> dict[str, Any]:
+    """Return the state of a container in ``status``."""
+    found: dict[str, Any] = {"ociVersion": OCI_VERSION, "id": record.id, "status": status}
+    if status != "stopped":
+        found["pid"] = record.pid
+    found["bundle"] = record.bundle
+    if record.annotations:
+        found["annotations"] = record.annotations
+    return found
+
+
+def summary(identifier: str, *, root: str) -> dict[str, Any]:
+    """Return what a list shows of a container: its state and more."""
+    folder = Folder(root, identifier)
+    record = folder.record()
+    found = state(identifier, root=root)
+    return {
+        "ociVersion": found["ociVersion"],
+        "id": record.id,
+        "pid": found.get("pid", 0),
+        "status": found["status"],
+        "bundle": record.bundle,
+        "created": record.created,
+        "annotations": record.annotations,
+        "owner": "root",
+    }
+
+
+def kill(identifier: str, sent: int, *, root: str, everyone: bool = False) -> None:
+    """Send a signal to the container process, or to all in its cgroups; raises ``OCIError``."""
+    folder = Folder(root, identifier)
+    record = folder.record()
+    if everyone:
+        cgroup_processes.signal_all(stored_plan(folder), sent)
+        return
+    status = status_of(folder, record)
+    if status == "stopped":
+        raise WrongStatus(f"container {identifier} is stopped")
+    try:
+        pidfd = os.pidfd_open(record.pid)
+    except ProcessLookupError:
+        raise WrongStatus(f"container {identifier} is stopped") from None
+    try:
+        if born(record.pid) != record.born:
+            raise WrongStatus(f"container {identifier} is stopped")
+        signal.pidfd_send_signal(pidfd, sent)
+        if status == "paused" and sent == signal.SIGKILL:
+            # A frozen process of v1 does not even end.
+            freezer.thaw_by(record.freezer)
+    except ProcessLookupError:
+        raise WrongStatus(f"container {identifier} is stopped") from None
+    finally:
+        os.close(pidfd)
+
+
+def delete(identifier: str, *, root: str, force: bool = False) -> None:
+    """Delete a stopped container; ``force`` kills it first, and is content with none."""
+    folder = Folder(root, identifier)
+    try:
+        lock = folder.lock()
+    except OCIError:
+        if force:
+            return
+        raise
+    try:
+        record = folder.record()
+        status = status_of(folder, record)
+        if status != "stopped" and not force:
+            raise WrongStatus(f"container {identifier} is {status}, not stopped")
+        _destroy(folder, record, stored_plan(folder))
+    finally:
+        os.close(lock)
+
+
+def read_config(bundle: str) -> bytes:
+    """Read a bundle's ``config.json``; raises ``OCIError``."""
+    path = os.path.join(bundle, "config.json")
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise OCIError(f"cannot read {path}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _connect(console: str | socket.socket | None) -> Iterator[socket.socket | None]:
+    if isinstance(console, str):
+        console = connect_console(console)
+    try:
+        yield console
+    finally:
+        if console is not None:
+            console.close()
+
+
+def connect_console(path: str) -> socket.socket:
+    """Connect to a console socket; raises ``OCIError``."""
+    console = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        console.connect(path)
+    except OSError as error:
+        console.close()
+        raise OCIError(f"cannot connect to console socket {path}: {error.strerror}") from None
+    return console
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Write a pid so that whoever waits for the file reads it whole."""
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(str(pid))
+    os.rename(path + ".new", path)
+
+
+def names_of(
+    identifier: str, bundle: str, annotations: dict[str, str]
+) -> tuple[bytes, bytes, bytes]:
+    """Return id, bundle and further members of the state as JSON, for the executor."""
+    extra = f',"annotations":{json.dumps(annotations)}' if annotations else ""
+    return json.dumps(identifier).encode(), json.dumps(bundle).encode(), extra.encode()
+
+
+def status_of(folder: Folder, record: Record) -> str:
+    """Return created, running, paused or stopped."""
+    if born(record.pid) != record.born:
+        return "stopped"
+    if freezer.shows_frozen(record.freezer):
+        return "paused"
+    return "created" if folder.waits_for_start() else "running"
+
+
+def stored_plan(folder: Folder) -> Plan:
+    """Return the plan that was stored at create."""
+    return Plan(0, msgspec.json.decode(folder.read("plan.json"), type=list[Op]))
+
+
+def _run(
+    folder: Folder, record: Record, stage: Stage, status: str, pid: int
+) -> tuple[int, int] | None:
+    identifier, bundle, extra = names_of(record.id, record.bundle, record.annotations)
+    failure: tuple[int, int] | None = _core.run_stage(
+        folder.read("plan"), stage, pid, identifier, bundle, status.encode(), extra
+    )
+    return failure
+
+
+def _destroy(folder: Folder, record: Record, plan: Plan) -> None:
+    """End the process, undo what create did, and call the poststop hooks."""
+    _end(record)
+    cgroup_processes.end_all(plan, record.id)
+    binary = folder.read("plan")
+    folder.remove()
+    _deleted(plan, binary, names_of(record.id, record.bundle, record.annotations))
+
+
+def _end(record: Record) -> None:
+    try:
+        pidfd = os.pidfd_open(record.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if born(record.pid) == record.born:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            if freezer.shows_frozen(record.freezer):
+                freezer.thaw_by(record.freezer)
+            poller = select.poll()
+            poller.register(pidfd, select.POLLIN)
+            poller.poll(_WAIT_S * 1000)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+
+
+def _undo(plan: Plan, *, hooks: bool, names: tuple[bytes, bytes, bytes]) -> None:
+    ops = [op for op in plan.ops if op.stage == Stage.DELETED]
+    if not hooks:
+        ops = [op for op in ops if op.kind != Kind.HOOK]
+    kept = Plan(0, ops)
+    _deleted(kept, kept.encode(), names)
+
+
+def _deleted(plan: Plan, binary: bytes, names: tuple[bytes, bytes, bytes]) -> None:
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        failure = _core.run_stage(
+            binary, Stage.DELETED, 0, names[0], names[1], b"stopped", names[2]
+        )
+        # A killed task leaves its cgroup a moment after its end is seen.
+        if failure is None or failure[0] != errno.EBUSY or time.monotonic() > deadline:
+            break
+        os.sched_yield()
+    if failure is not None:
+        log.warn(str(failed(plan, failure)))
+
+
+def failed(plan: Plan, failure: tuple[int, int]) -> OperationError:
+    """Return the error that a failure of the executor is."""
+    number, index = failure
+    if not 0 <= index < len(plan.ops):
+        return OperationError(f"cannot make the container process: {os.strerror(number)}", number)
+    op = plan.ops[index]
+    place = f" (config.json#{op.pointer})" if op.pointer else ""
+    if op.kind == Kind.HOOK:
+        why = {errno.ECHILD: "it failed", errno.ETIMEDOUT: "it was not done in time"}.get(
+            number, os.strerror(number)
+        )
+        return HookError(f"{op.says}: {why}{place}", number, op.pointer)
+    return OperationError(f"{op.says}: {os.strerror(number)}{place}", number, op.pointer)

@@ -1,0 +1,145 @@
+"""What the runtime remembers of its containers: one folder each below the state root."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import shutil
+import socket
+from typing import Any
+
+import msgspec
+
+from seatrial.oci.errors import NoSuchContainer, OCIError
+from seatrial.oci.listener import Listener  # noqa: TC001 - the decoder needs it
+
+OCI_VERSION = "1.3.0"
+_ID = re.compile(r"[A-Za-z0-9_+.-]{1,255}")
+
+
+class Record(msgspec.Struct):
+    """What is written at create and read by every later operation."""
+
+    id: str
+    bundle: str
+    pid: int
+    #: The process's start time in clock ticks (proc(5), stat field 22): a pid alone may be reused.
+    born: int
+    created: str
+    has_process: bool
+    annotations: dict[str, str] = {}
+    #: Who is told of the seccomp listener when the program starts.
+    listener: Listener | None = None
+    #: The cgroup file by which it is paused, or nothing.
+    freezer: str = ""
+
+
+def check_id(identifier: str) -> None:
+    """Refuse an id that cannot name a folder."""
+    if not _ID.fullmatch(identifier) or identifier in {".", ".."}:
+        raise OCIError(f"container id {identifier!r} is not valid: letters, digits and _ + . - are")
+
+
+class Folder:
+    """The folder of one container; every path in it is reached by its descriptor."""
+
+    def __init__(self, root: str, identifier: str) -> None:
+        check_id(identifier)
+        self.id = identifier
+        self.root = root
+        self.path = os.path.join(root, identifier)
+
+    def make(self) -> None:
+        """Make it; raises ``OCIError`` where the id is taken."""
+        os.makedirs(self.root, 0o700, exist_ok=True)
+        try:
+            os.mkdir(self.path, 0o700)
+        except FileExistsError:
+            raise OCIError(f"container {self.id} exists already") from None
+
+    def remove(self) -> None:
+        """Remove it and all in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def lock(self) -> int:
+        """Take the container's lock until the returned descriptor is closed."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+                raise self._missing() from None
+            raise
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+        path = os.path.join(self.path, name)
+        with open(path + ".new", "wb") as file:
+            file.write(content)
+        os.rename(path + ".new", path)
+
+    def read(self, name: str) -> bytes:
+        """Read a file; a container without it does not exist."""
+        try:
+            with open(os.path.join(self.path, name), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            raise self._missing() from None
+
+    def record(self) -> Record:
+        """Read the record."""
+        return msgspec.json.decode(self.read("state.json"), type=Record)
+
+    def listen(self, name: str = "start") -> socket.socket:
+        """Make the socket on which a process waits for start."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._at(listener.bind, f"{name}.sock")
+        listener.listen(1)
+        return listener
+
+    def connect(self, name: str) -> socket.socket:
+        """Connect to such a socket, for the last time: its name is gone afterwards."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._at(connection.connect, f"{name}.sock")
+        except OSError:
+            connection.close()
+            raise
+        os.unlink(os.path.join(self.path, f"{name}.sock"))
+        return connection
+
+    def take_start(self) -> socket.socket | None:
+        """Take the right to start the container, and connect to it; ``None`` if it is taken."""
+        try:
+            os.rename(os.path.join(self.path, "start.sock"), os.path.join(self.path, "taken.sock"))
+            return self.connect("taken")
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+
+    def waits_for_start(self) -> bool:
+        """Whether start has not been called."""
+        return os.path.exists(os.path.join(self.path, "start.sock"))
+
+    def _at(self, call: Any, name: str) -> None:  # noqa: ANN401 - bind or connect
+        # A socket's path has 107 bytes at most (unix(7)); by the folder's descriptor it is short.
+        fd = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            call(f"/proc/self/fd/{fd}/{name}")
+        finally:
+            os.close(fd)
+
+    def _missing(self) -> NoSuchContainer:
+        return NoSuchContainer(f"there is no container {self.id} in {self.root}")
+
+
+def born(pid: int) -> int | None:
+    """Return a live process's start time; ``None`` for one that has ended or is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in {b"Z", b"X"} else int(fields[19])

@@ -1,0 +1,1 @@
+"""The commands, one module each: ``OPTIONS`` (name → takes a value) and ``run(call)``."""

@@ -1,0 +1,157 @@
+"""
+usage: seatrial-oci exec [OPTION]... ID COMMAND [ARGUMENT]...
+       seatrial-oci exec [OPTION]... --process FILE ID
+
+Execute a further process in a running container; the exit status is the process's.
+
+  -p, --process FILE        the process as JSON, like config.json's; the options below then change nothing
+  -t, --tty                 give it a terminal
+  -d, --detach              return once it is executed
+  --console-socket PATH     AF_UNIX socket that receives the terminal
+  --pid-file FILE           write its pid there
+  -u, --user UID[:GID]      who it is
+  -g, --additional-gids N   a supplementary group; repeatable
+  --cwd DIR                 where it starts
+  -e, --env NAME=VALUE      one more environment variable; repeatable
+  -c, --cap CAP_NAME        one more capability; repeatable
+  --no-new-privs            set no_new_privs
+  --apparmor PROFILE        its AppArmor profile
+  --process-label LABEL     its SELinux label
+  --preserve-fds N          let it have N descriptors after stderr
+  --cgroup PATH             a cgroup of the container's own, below its cgroup
+  --ignore-paused           accepted
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from seatrial.oci import config, execution, foreground, runtime
+from seatrial.oci.command import Usage
+from seatrial.oci.errors import OCIError
+from seatrial.oci.store import Folder
+
+if TYPE_CHECKING:
+    from seatrial.oci.command import Call
+    from seatrial.oci.config import Process
+
+OPTIONS = {
+    "process": True,
+    "tty": False,
+    "detach": False,
+    "console-socket": True,
+    "pid-file": True,
+    "pidfd-socket": True,
+    "user": True,
+    "additional-gids": True,
+    "cwd": True,
+    "env": True,
+    "cap": True,
+    "no-new-privs": False,
+    "apparmor": True,
+    "process-label": True,
+    "preserve-fds": True,
+    "ignore-paused": False,
+    "cgroup": True,
+}
+SHORT = {
+    "p": "process",
+    "t": "tty",
+    "d": "detach",
+    "u": "user",
+    "g": "additional-gids",
+    "e": "env",
+    "c": "cap",
+}
+
+
+def run(call: Call) -> int:
+    """Execute it."""
+    if not call.arguments:
+        raise Usage("a container id is needed")
+    identifier, *args = call.arguments
+    wanted = _process(call, identifier, args)
+    ours: socket.socket | None = None
+    console: socket.socket | None = None
+    path = call.value("console-socket")
+    if path is not None:
+        console = runtime.connect_console(path)
+    elif wanted.terminal and not call.flag("detach"):
+        ours, console = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    started = execution.execute(
+        identifier,
+        wanted,
+        root=call.root,
+        console=console,
+        preserve_fds=call.number("preserve-fds"),
+        cgroup=call.value("cgroup") or "",
+    )
+    if console is not None:
+        console.close()
+    pid_file = call.value("pid-file")
+    if pid_file is not None:
+        runtime.write_pid_file(pid_file, started.pid)
+    if call.flag("detach"):
+        os.close(started.pidfd)
+        return 0
+    controller = foreground.receive(ours) if ours is not None else None
+    return foreground.wait(started.pid, started.pidfd, controller)
+
+
+def _process(call: Call, identifier: str, args: list[str]) -> Process:
+    file = call.value("process")
+    if file is not None:
+        try:
+            with open(file, "rb") as content:
+                return execution.read_process(content.read())
+        except OSError as error:
+            raise OCIError(f"cannot read {file}: {error.strerror}") from None
+    if not args:
+        raise Usage("a command, or --process FILE, is needed")
+    spec = config.decode(Folder(call.root, identifier).read("config.json"))
+    base = execution.derived(spec, args, _changes(call))
+    user, capabilities = base.user, base.capabilities
+    if call.value("user") is not None:
+        uid, _, gid = str(call.value("user")).partition(":")
+        user = msgspec.structs.replace(user, uid=_id(uid), gid=_id(gid) if gid else user.gid)
+    if call.values("additional-gids"):
+        user = msgspec.structs.replace(
+            user, additional_gids=[_id(each) for each in call.values("additional-gids")]
+        )
+    if call.values("cap"):
+        sets = capabilities or config.Capabilities()
+        more = call.values("cap")
+        capabilities = config.Capabilities(
+            bounding=[*sets.bounding, *more],
+            effective=[*sets.effective, *more],
+            inheritable=sets.inheritable,
+            permitted=[*sets.permitted, *more],
+            ambient=sets.ambient,
+        )
+    return msgspec.structs.replace(
+        base, user=user, capabilities=capabilities, env=[*base.env, *call.values("env")]
+    )
+
+
+def _changes(call: Call) -> dict[str, object]:
+    changes: dict[str, object] = {"terminal": call.flag("tty")}
+    for option, member in (
+        ("cwd", "cwd"),
+        ("apparmor", "apparmor_profile"),
+        ("process-label", "selinux_label"),
+    ):
+        if call.value(option) is not None:
+            changes[member] = call.value(option)
+    if call.flag("no-new-privs"):
+        changes["no_new_privileges"] = True
+    return changes
+
+
+def _id(text: str) -> int:
+    if not text.isdigit():
+        raise Usage(f"{text!r} is no numeric id")
+    return int(text)

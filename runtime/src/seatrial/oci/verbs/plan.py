@@ -1,0 +1,42 @@
+"""
+usage: seatrial-oci plan [--bundle DIR] [--format text|json]
+
+Show what would be done to the kernel for a bundle, in order, and because of which line of its
+config.json. Nothing is done.
+
+  -b, --bundle DIR   the bundle (default: the working directory)
+  --format FORMAT    text (default) or json
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from seatrial.oci import compiler, config, plan, runtime
+from seatrial.oci.command import Usage
+
+if TYPE_CHECKING:
+    from seatrial.oci.command import Call
+
+OPTIONS = {"bundle": True, "format": True}
+SHORT = {"b": "bundle"}
+
+
+def run(call: Call) -> None:
+    """Print it."""
+    bundle = os.path.realpath(call.value("bundle") or ".")
+    spec = config.decode(runtime.read_config(bundle))
+    identifier = call.arguments[0] if call.arguments else "ID"
+    compiled = compiler.compile_plan(
+        spec, bundle=bundle, identifier=identifier, systemd=call.systemd_cgroup
+    )
+    form = call.value("format") or "text"
+    if form == "json":
+        print(msgspec.json.format(msgspec.json.encode(plan.describe(compiled))).decode())
+    elif form == "text":
+        print(plan.explain(compiled))
+    else:
+        raise Usage(f"--format takes text or json, not {form!r}")

@@ -1,0 +1,22 @@
+"""
+usage: seatrial-oci state ID
+
+Print a container's state as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from seatrial.oci import runtime
+
+if TYPE_CHECKING:
+    from seatrial.oci.command import Call
+
+OPTIONS: dict[str, bool] = {}
+
+
+def run(call: Call) -> None:
+    """Print it."""
+    print(json.dumps(runtime.state(call.id(), root=call.root), indent=2))
