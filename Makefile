@@ -106,7 +106,7 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml hatch_build.py
 	touch $@
 
 # The launcher belongs beside the Python that it starts.
-$(VENV)/.compiled: $(C_FILES) hatch_build.py | $(VENV)/.installed
+$(VENV)/.compiled: $(C_FILES) hatch_build.py $(VENV)/.installed
 	@echo "== compiling the probe, the executor and the launcher"
 	$(BIN)/python hatch_build.py
 	cp runtime/src/seatrial/oci/bin/seatrial-oci $(BIN)/seatrial-oci
