@@ -273,7 +273,8 @@ def waiting(trial: Trial, *options: str) -> tuple[subprocess.Popen[str], int]:
     suite(trial, WAITS)
     os.mkfifo(trial.folder / "fifo")
     fifo = os.open(trial.folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
-    process = trial.start("--results", "results.jsonl", "--runtime-timeout", "60", *options)
+    words = ("--results", "results.jsonl", "--runtime-timeout", "60", *options)
+    process = trial.start(*words, process_group=0)
     pidfd = os.pidfd_open(process.pid)
     assert processes.poll([fifo, pidfd], 60) == [fifo], process.communicate()
     os.set_blocking(fifo, True)
@@ -288,7 +289,7 @@ def test_ctrl_c_ends_a_run_in_good_order(
     good: Adapter, trial: Trial, options: tuple[str, ...]
 ) -> None:
     process, container = waiting(trial, "--runtime", good.name, *options)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     ran = trial.finish(process)
     assert ran.status == 130
     assert ran.err == ""

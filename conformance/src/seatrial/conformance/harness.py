@@ -88,11 +88,7 @@ class Harness:
 
     @contextlib.contextmanager
     def bundle(self, config: Config | bytes) -> Iterator[Bundle]:
-        """Make a bundle, and remove it at the end.
-
-        Unless the config names a ``cgroupsPath`` it is given one of the run's own: a container
-        of the suite never enters another cgroup of the host.
-        """
+        """Make a bundle, and remove it at the end."""
         bundle = Bundle(self._session.work, config)
         try:
             yield bundle
@@ -108,7 +104,11 @@ class Harness:
         identifier: str | None = None,
         runtime: Runtime | None = None,
     ) -> Iterator[Container]:
-        """Name a container that is not created yet; at the end nothing of it is left."""
+        """Name a container that is not created yet; at the end nothing of it is left.
+
+        Unless the config names a ``cgroupsPath`` it is given one of the run's own: a container
+        of the suite never enters another cgroup of the host.
+        """
         identifier = identifier if identifier is not None else self.new_id()
         runtime = runtime or self.runtime
         config = self._placed(config, identifier)
