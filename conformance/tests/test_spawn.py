@@ -94,6 +94,11 @@ def test_what_cannot_be_executed_is_told_in_one_sentence(
     assert str(caught.value) == f"cannot execute {path}: {why}"
 
 
+def test_a_working_directory_that_is_missing_is_told() -> None:
+    with pytest.raises(UnfitError, match=r"^cannot execute /bin/sh: No such .*: /nowhere$"):
+        sh("true", cwd="/nowhere")
+
+
 def test_a_command_that_hangs_is_shown_with_what_it_said() -> None:
     with pytest.raises(Hung) as caught:
         sh("echo waiting >&2; exec sleep infinity", 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -236,6 +237,37 @@ def test_workers_of_xdist_come_to_the_same_verdicts(
     assert {(each.test, each.status, each.kind, each.notes) for each in results.verdicts} == {
         (each.test, each.status, each.kind, each.notes) for each in all_kinds.results.verdicts
     }
+
+
+# What is selected
+
+TWO_ROWS = """
+@requirement("config.hooks.poststart.failure-warns")
+def test_the_old_wording(harness): pass
+@requirement("config.hooks.poststart.failure-errors", "runtime.kill.delivers-signal")
+def test_the_new_wording(harness): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "selected"),
+    [
+        ([], ["new"]),
+        (["--spec", "1.2.1"], ["old", "new"]),
+        (["--spec", "1.2.1", "--requirement", "config.hooks"], ["old"]),
+        (["--requirement", "runtime.kill"], ["new"]),
+        (["--requirement", "runtime.kill.delivers-signal", "-k", "new"], ["new"]),
+        (["--requirement", "bundle"], []),
+    ],
+    ids=" ".join,
+)
+def test_what_is_in_force_and_asked_for_is_selected(
+    trial: Trial, options: list[str], selected: list[str]
+) -> None:
+    suite(trial, TWO_ROWS)
+    ran = trial("--collect-only", "-q", *options)
+    tests = re.findall(r"::test_the_(\w+)_wording\[", ran.out)
+    assert list(dict.fromkeys(tests)) == selected
 
 
 # Expectations

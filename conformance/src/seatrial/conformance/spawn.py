@@ -227,6 +227,8 @@ def _wait(
 
 
 def _why(path: str, error: OSError) -> str:
+    if error.filename != path:  # the working directory
+        return f"{error.strerror}: {error.filename}"
     if isinstance(error, FileNotFoundError) and os.path.exists(path):
         return "the interpreter that its first line names does not exist"
     return error.strerror or str(error)
