@@ -21,7 +21,9 @@ _HARMLESS = {
     *(signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH),
     *(signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
 }
-_DEADLY = [number for number in range(1, 65) if number not in _HARMLESS]
+#: The C library's own, which no program uses: a caller may have left them ignored for good.
+_RESERVED = {32, 33}
+_DEADLY = [number for number in range(1, 65) if number not in _HARMLESS | _RESERVED]
 
 
 def _is_stopped(container: Container) -> bool:
