@@ -324,7 +324,8 @@ def test_a_reader_that_has_seen_enough_ends_a_run(
     os.close(reader)
     process = trial.start(*words, program=(str(command),), stdout=writer)
     os.close(writer)
-    assert trial.finish(process).status == 1
+    # 1 in mid-run; where the output was kept back until the end, what the run came to: no smoke.
+    assert trial.finish(process).status in {1, 3}
 
 
 # Hangs and crashes within a test

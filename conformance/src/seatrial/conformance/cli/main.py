@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # whatever a terminal cannot show
+    status = 0
     try:
         status = int(arguments.run(arguments))
         sys.stdout.flush()
@@ -38,9 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         terminal.complain(error)
         return 3 if isinstance(error, UnfitError) else 2
     except BrokenPipeError:
-        # The reader has seen enough, as with head(1).
+        # The reader has seen enough, as with head(1); what came of the command still counts.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return 130
     return status
