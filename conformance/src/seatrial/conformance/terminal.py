@@ -8,7 +8,7 @@ import re
 import sys
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seatrial.conformance import config as configs
 from seatrial.conformance.verdicts import rows, scores
@@ -82,12 +82,11 @@ def prepare(config: pytest.Config, runtimes: list[dict[str, Any]], spec: str) ->
         )
 
 
-class Out:
+class Out(Protocol):
     """Where the summary is written to: pytest's terminal, or plain text."""
 
     def line(self, text: str = "", colour: str | None = None) -> None:
         """Write one line."""
-        raise NotImplementedError
 
 
 class _Terminal(Out):
