@@ -17,7 +17,7 @@ RUNTIME ?=
 SUITE_RUNTIMES ?= crun runc
 # The reference runtime starts Python for every command, so in `make test` only runtime.md's chapter
 # is judged on it; `make conformance RUNTIME=.venv/bin/seatrial-oci` takes it all, in eight minutes.
-REFERENCE := $(CURDIR)/.venv/bin/seatrial-oci
+REFERENCE := seatrial-oci
 # More arguments for `seatrial test` or pytest.
 ARGS ?=
 # Only `make lock` uses it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,10 +188,10 @@ def test_a_relative_command_is_looked_for_beside_the_file(
 
 def test_all_that_come_with_the_harness_are_right() -> None:
     known = adapters.known()
-    assert list(known) == ["crun", "runc", "runsc", "youki"]
+    assert list(known) == ["crun", "runc", "runsc", "seatrial-oci", "youki"]
     for name, adapter in known.items():
         assert adapter.name == name
-        assert adapter.homepage.startswith("https://")
+        assert adapter.homepage.startswith("https://") or name == "seatrial-oci"
 
 
 # Finding
@@ -198,6 +199,7 @@ def test_all_that_come_with_the_harness_are_right() -> None:
 
 def test_what_is_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert adapters.installed() == []
     executable(tmp_path / "youki")
     (tmp_path / "runc").touch()
@@ -208,6 +210,21 @@ def test_what_is_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
     assert caught.value.hint == (
         "apt-get install runc, or give its path with --runtime /path/to/it"
     )
+
+
+def test_what_is_beside_the_python_that_runs_is_found_after_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, beside = tmp_path / "path", tmp_path / "venv"
+    path.mkdir()
+    beside.mkdir()
+    monkeypatch.setenv("PATH", str(path))
+    monkeypatch.setattr(sys, "executable", str(beside / "python"))
+    executable(beside / "seatrial-oci")
+    assert [adapter.name for adapter in adapters.installed()] == ["seatrial-oci"]
+    assert adapters.locate("seatrial-oci") == str(beside / "seatrial-oci")
+    executable(path / "seatrial-oci")
+    assert adapters.locate("seatrial-oci") == str(path / "seatrial-oci")
 
 
 @pytest.mark.parametrize(

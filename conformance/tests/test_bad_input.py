@@ -183,8 +183,9 @@ def test_one(harness, number):
 
 def test_without_a_runtime_nothing_is_judged(trial: Trial) -> None:
     suite(trial)
-    ran = trial(env={"PATH": "/nowhere"})
-    sentence = "no runtime found: none of crun, runc, runsc, youki is on PATH"
+    script = "import pytest, sys; sys.executable = '/nowhere/python'; exit(pytest.main())"
+    ran = trial(env={"PATH": "/nowhere"}, program=(sys.executable, "-c", script))
+    sentence = "no runtime found: none of crun, runc, runsc, seatrial-oci, youki is on PATH"
     assert_refused(ran, 3, sentence, "apt-get install")
     assert trial("--collect-only", env={"PATH": "/nowhere"}).status == 0
 

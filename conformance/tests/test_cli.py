@@ -169,12 +169,14 @@ def test_runtimes_are_listed_with_what_is_here(
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n" if script else "\x7fELF")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert main(["runtimes"]) == 0
     refused = f"unknown (cannot execute {tmp_path}/youki: Exec format error)"
     assert capsys.readouterr().out.splitlines() == [
         f"crun         9.9  {tmp_path}/crun",
         f"runc         unknown  {tmp_path}/runc",
         "runsc        not on this machine",
+        "seatrial-oci not on this machine",
         f"youki        {refused}  {tmp_path}/youki",
     ]
     assert main(["runtimes", "--format", "json"]) == 0

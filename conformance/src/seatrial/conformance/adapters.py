@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 import shutil
+import sys
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -100,8 +101,13 @@ def known() -> dict[str, Adapter]:
 
 
 def installed() -> list[Adapter]:
-    """Return the known adapters whose command is on this machine's ``PATH``."""
-    return [adapter for adapter in known().values() if shutil.which(adapter.command)]
+    """Return the known adapters whose command is on this machine."""
+    return [adapter for adapter in known().values() if locate(adapter.command)]
+
+
+def locate(command: str) -> str | None:
+    """Return where a command is: on ``PATH``, or beside the Python that runs, as in a venv."""
+    return shutil.which(command) or shutil.which(command, path=os.path.dirname(sys.executable))
 
 
 def find(name: str) -> Adapter:
@@ -143,7 +149,7 @@ def distinct(adapters: Iterable[Adapter]) -> list[Adapter]:
     found: dict[tuple[object, ...], Adapter] = {}
     counts: dict[str, int] = {}
     for adapter in adapters:
-        path = os.path.realpath(shutil.which(adapter.command) or adapter.command)
+        path = os.path.realpath(locate(adapter.command) or adapter.command)
         key = (adapter.name, path, adapter.options, tuple(sorted(adapter.verbs.items())))
         if key not in found:
             number = counts[adapter.name] = counts.get(adapter.name, 0) + 1
@@ -153,7 +159,7 @@ def distinct(adapters: Iterable[Adapter]) -> list[Adapter]:
 
 
 def _present(adapter: Adapter) -> Adapter:
-    if shutil.which(adapter.command) is None:
+    if locate(adapter.command) is None:
         path = Path(adapter.command)
         if "/" in adapter.command and path.is_dir():
             raise UsageError(f"runtime {adapter.command} is a directory")

@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.conformance import processes, spawn
+from seatrial.conformance.adapters import locate
 from seatrial.conformance.errors import Hung, Malformed, UnfitError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def identify(adapter: Adapter, *, timeout_s: float = 10.0) -> Identity:
     Raises ``UnfitError`` if it is not there or does not come back; what it says that does not
     look like a version makes its version ``unknown``.
     """
-    path = shutil.which(adapter.command)
+    path = locate(adapter.command)
     if path is None:
         raise UnfitError(f"runtime {adapter.command} does not exist")
     path = os.path.abspath(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING
 
 from seatrial.conformance import adapters
@@ -38,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _describe(adapter: adapters.Adapter) -> dict[str, str | None]:
-    path = shutil.which(adapter.command)
+    path = adapters.locate(adapter.command)
     version: str | None = None
     if path:
         try:
