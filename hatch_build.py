@@ -29,9 +29,9 @@ FLAGS = (
 
 
 class Artifact(NamedTuple):
-    """One thing to compile: all C files of one folder to one file; paths are the tree's."""
+    """One thing to compile: all C files of some folders to one file; paths are the tree's."""
 
-    sources: str
+    sources: tuple[str, ...]
     output: str
     flags: tuple[str, ...]
     needs: str
@@ -40,21 +40,21 @@ class Artifact(NamedTuple):
 ARTIFACTS = (
     # Static: the probe is the only file in a test's root file system, with no loader and no libc.
     Artifact(
-        "conformance/csrc/probe",
+        ("conformance/csrc/probe",),
         "conformance/src/seatrial/conformance/bin/probe",
         ("-static",),
         "gcc libc6-dev",
     ),
     # The stable ABI: one module for every CPython since 3.11.
     Artifact(
-        "runtime/csrc",
+        ("runtime/csrc", "runtime/csrc/python"),
         "runtime/src/seatrial/oci/_core.abi3.so",
         ("-fPIC", "-shared", f"-I{sysconfig.get_path('include')}"),
         "gcc libc6-dev python3-dev",
     ),
-    # Static: it starts faster without a loader.
+    # Static: it starts faster without a loader. The executor is in it too.
     Artifact(
-        "runtime/csrc/launcher",
+        ("runtime/csrc", "runtime/csrc/launcher"),
         "runtime/src/seatrial/oci/bin/seatrial-oci",
         ("-static",),
         "gcc libc6-dev",
@@ -77,12 +77,16 @@ class BuildError(Exception):
 
 def build(root: Path, artifact: Artifact) -> Path:
     """Return the path of an up-to-date artifact, compiled only if a source is newer than it."""
-    folder = root / artifact.sources
-    sources = sorted(folder.glob("*.c"))
-    if not sources:
-        raise BuildError(f"there are no C sources in {artifact.sources}")
+    sources: list[Path] = []
+    headers: list[Path] = []
+    for folder in artifact.sources:
+        found = sorted((root / folder).glob("*.c"))
+        if not found:
+            raise BuildError(f"there are no C sources in {folder}")
+        sources += found
+        headers += (root / folder).glob("*.h")
     output = root / artifact.output
-    inputs = [*sources, *folder.glob("*.h"), Path(__file__)]
+    inputs = [*sources, *headers, Path(__file__)]
     if output.exists() and output.stat().st_mtime_ns >= max(f.stat().st_mtime_ns for f in inputs):
         return output
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -44,6 +44,16 @@ typedef int handler(struct context *context, const struct op *op);
 // Does all operations of one stage, or those up to the first that fails.
 struct outcome run_stage(struct context *context, enum stage stage);
 
+// The same for a stage of the runtime's own, after create: for the container process `pid`, or 0.
+struct names {
+    const char *id;
+    const char *bundle;
+    const char *members;
+};
+
+struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
+                         const struct names *names);
+
 // operations, by noun; each returns 0 or an errno
 handler op_setns, op_write, op_make_directories, op_remove_cgroup, op_attach, op_id_map,
     op_process_file;

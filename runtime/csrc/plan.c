@@ -58,7 +58,8 @@ bool plan_open(const void *buffer, size_t bytes, struct plan *plan, const char *
         stage = op->stage;
         *why = "has a string outside of itself";
         if (!string_fits(plan, op->pointer) || !string_fits(plan, op->path) ||
-            !string_fits(plan, op->text) || !string_fits(plan, op->extra))
+            !string_fits(plan, op->text) || !string_fits(plan, op->extra) ||
+            !string_fits(plan, op->says))
             return false;
         *why = "has bytes outside of itself";
         if (!blob_fits(plan, op))

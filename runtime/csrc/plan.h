@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e414c50u // "PLAN", little-endian
-enum { PLAN_VERSION = 1 };
+enum { PLAN_VERSION = 2 };
 
 // Where and when an operation is done. Stages are in the order of a container's life.
 enum stage {
@@ -107,7 +107,7 @@ struct op {
     uint32_t extra;
     uint32_t blob;
     uint32_t blob_bytes;
-    uint32_t reserved;
+    uint32_t says; // what it does, for people
     uint64_t number[4];
 };
 

@@ -104,6 +104,28 @@ struct outcome run_stage(struct context *context, enum stage stage) {
     return (struct outcome){0};
 }
 
+struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
+                         const struct names *names) {
+    struct context context = {.plan = plan,
+                              .pid = pid,
+                              .root = -1,
+                              .proc = -1,
+                              .null = -1,
+                              .console = -1,
+                              .connection = -1,
+                              .id = names->id,
+                              .bundle = names->bundle,
+                              .members = names->members,
+                              .status = status};
+    size_t room = ((size_t)plan->heap_bytes + 4) * sizeof(char *);
+    context.pointers = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (context.pointers == MAP_FAILED)
+        return (struct outcome){.error = errno, .op = UINT32_MAX};
+    struct outcome outcome = run_stage(&context, stage);
+    munmap(context.pointers, room);
+    return outcome;
+}
+
 static bool has_stage(const struct plan *plan, enum stage stage) {
     for (uint32_t i = 0; i < plan->header->ops; i++)
         if (plan->ops[i].stage == (uint32_t)stage)

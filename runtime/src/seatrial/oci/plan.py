@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci.operations import STAGES, Op, Stage
+from seatrial.oci.operations import STAGES, Kind, Op, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAGIC = 0x4E414C50
-VERSION = 1
+VERSION = 2
 _HEADER = struct.Struct("<6IQ")
 _OP = struct.Struct("<10I4Q")
 _MASK = 2**64 - 1
@@ -40,19 +40,48 @@ class Plan(msgspec.Struct, frozen=True):
         table = bytearray()
         for op in self.ops:
             strings = [text(each) for each in (op.pointer, op.path, op.text, op.extra)]
+            says = text(op.says)
             if op.blob:
                 heap.extend(b"\0" * (-len(heap) % 8))
             blob = len(heap)
             heap.extend(op.blob)
             numbers = [number & _MASK for number in (*op.numbers, 0, 0, 0, 0)[:4]]
             table += _OP.pack(
-                op.kind, op.stage, op.flags, *strings, blob, len(op.blob), 0, *numbers
+                op.kind, op.stage, op.flags, *strings, blob, len(op.blob), says, *numbers
             )
         start = _HEADER.size + len(table)
         header = _HEADER.pack(
             MAGIC, VERSION, start + len(heap), len(self.ops), start, 0, self.namespaces
         )
         return header + bytes(table) + bytes(heap)
+
+    @classmethod
+    def decode(cls, binary: bytes) -> Plan:
+        """Return the plan of its binary form, as this runtime wrote it into a state folder."""
+        *_, count, heap, _, namespaces = _HEADER.unpack_from(binary)
+
+        def text(offset: int) -> str:
+            end = binary.index(b"\0", heap + offset)
+            return binary[heap + offset : end].decode("utf-8", "surrogateescape")
+
+        ops = []
+        for each in range(count):
+            kind, stage, flags, *strings, blob, length, says, n0, n1, n2, n3 = _OP.unpack_from(
+                binary, _HEADER.size + each * _OP.size
+            )
+            ops.append(
+                Op(
+                    Kind(kind),
+                    Stage(stage),
+                    text(says),
+                    *map(text, strings[:1]),
+                    flags,
+                    *map(text, strings[1:]),
+                    binary[heap + blob : heap + blob + length],
+                    (n0, n1, n2, n3),
+                )
+            )
+        return cls(namespaces, ops)
 
 
 def strings(values: Iterable[str]) -> bytes:

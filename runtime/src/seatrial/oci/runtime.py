@@ -18,7 +18,7 @@ import msgspec
 from seatrial.oci import _core, cgroup_processes, compiler, config, freezer, log
 from seatrial.oci import listener as listeners
 from seatrial.oci.errors import HookError, OCIError, OperationError, WrongStatus
-from seatrial.oci.operations import Kind, Op, Stage
+from seatrial.oci.operations import Kind, Stage
 from seatrial.oci.plan import Plan
 from seatrial.oci.store import OCI_VERSION, Folder, Record, born
 
@@ -83,11 +83,10 @@ def create(
             freezer=next((op.extra for op in plan.ops if op.kind == Kind.ATTACH and op.extra), ""),
         )
         folder.write("plan", binary)
-        folder.write("plan.json", msgspec.json.encode(plan.ops))
         folder.write("config.json", content)
         if pid_file is not None:
             write_pid_file(pid_file, pid)
-        folder.write("state.json", msgspec.json.encode(record))
+        folder.write("record", record.encode())
     except BaseException as error:
         _undo(
             plan,
@@ -270,7 +269,7 @@ def status_of(folder: Folder, record: Record) -> str:
 
 def stored_plan(folder: Folder) -> Plan:
     """Return the plan that was stored at create."""
-    return Plan(0, msgspec.json.decode(folder.read("plan.json"), type=list[Op]))
+    return Plan.decode(folder.read("plan"))
 
 
 def _run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -13,14 +14,18 @@ from typing import Any
 import msgspec
 
 from seatrial.oci.errors import NoSuchContainer, OCIError
-from seatrial.oci.listener import Listener  # noqa: TC001 - the decoder needs it
+from seatrial.oci.listener import Listener
 
 OCI_VERSION = "1.3.0"
 _ID = re.compile(r"[A-Za-z0-9_+.-]{1,255}")
 
 
 class Record(msgspec.Struct):
-    """What is written at create and read by every later operation."""
+    """What is written at create and read by every later operation.
+
+    Its form is one that the launcher reads without Python (csrc/launcher/record.c): fields of
+    ``name=value``, each ended by a NUL byte.
+    """
 
     id: str
     bundle: str
@@ -34,6 +39,39 @@ class Record(msgspec.Struct):
     listener: Listener | None = None
     #: The cgroup file by which it is paused, or nothing.
     freezer: str = ""
+
+    def encode(self) -> bytes:
+        """Return the form in which it is kept."""
+        fields = {
+            "id": self.id,
+            "bundle": json.dumps(self.bundle),
+            "pid": str(self.pid),
+            "born": str(self.born),
+            "created": self.created,
+            "process": "yes" if self.has_process else "",
+            "annotations": json.dumps(self.annotations) if self.annotations else "",
+            "listener": msgspec.json.encode(self.listener).decode() if self.listener else "",
+            "freezer": self.freezer,
+        }
+        kept = "".join(f"{name}={value}\0" for name, value in fields.items())
+        return kept.encode("utf-8", "surrogateescape")
+
+    @classmethod
+    def decode(cls, content: bytes) -> Record:
+        """Return the record of such a form."""
+        kept = content.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        fields = dict(field.split("=", 1) for field in kept)
+        return cls(
+            id=fields["id"],
+            bundle=json.loads(fields["bundle"]),
+            pid=int(fields["pid"]),
+            born=int(fields["born"]),
+            created=fields["created"],
+            has_process=fields["process"] != "",
+            annotations=json.loads(fields["annotations"] or "{}"),
+            listener=msgspec.json.decode(fields["listener"] or "null", type=Listener | None),
+            freezer=fields["freezer"],
+        )
 
 
 def check_id(identifier: str) -> None:
@@ -91,7 +129,7 @@ class Folder:
 
     def record(self) -> Record:
         """Read the record."""
-        return msgspec.json.decode(self.read("state.json"), type=Record)
+        return Record.decode(self.read("record"))
 
     def listen(self, name: str = "start") -> socket.socket:
         """Make the socket on which a process waits for start."""

@@ -18,5 +18,7 @@ OPTIONS: dict[str, bool] = {}
 
 
 def run(call: Call) -> None:
-    """Print it."""
-    print(json.dumps(runtime.state(call.id(), root=call.root), indent=2))
+    """Print it, a member per line: as the launcher does (csrc/launcher/verbs.c)."""
+    found = runtime.state(call.id(), root=call.root)
+    lines = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in found.items())
+    print("{\n" + ",\n".join(lines) + "\n}")

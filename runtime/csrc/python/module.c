@@ -3,10 +3,7 @@
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
 
-#include "executor.h"
-
-#include <errno.h>
-#include <sys/mman.h>
+#include "../executor.h"
 
 static bool open_plan(const char *buffer, Py_ssize_t bytes, struct plan *plan) {
     const char *why;
@@ -72,22 +69,16 @@ static PyObject *core_run_stage(PyObject *self, PyObject *args) {
     Py_ssize_t bytes;
     int stage, pid;
     struct plan plan;
-    struct context context = {
-        .plan = &plan, .root = -1, .proc = -1, .null = -1, .console = -1, .connection = -1};
-    if (!PyArg_ParseTuple(args, "y#iiyyyy:run_stage", &buffer, &bytes, &stage, &pid, &context.id,
-                          &context.bundle, &context.status, &context.members))
+    struct names names;
+    const char *status;
+    if (!PyArg_ParseTuple(args, "y#iiyyyy:run_stage", &buffer, &bytes, &stage, &pid, &names.id,
+                          &names.bundle, &status, &names.members))
         return NULL;
     if (!open_plan(buffer, bytes, &plan))
         return NULL;
-    context.pid = pid;
-    size_t room = ((size_t)plan.heap_bytes + 4) * sizeof(char *);
-    context.pointers = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (context.pointers == MAP_FAILED)
-        return PyErr_SetFromErrno(PyExc_OSError);
     struct outcome outcome;
-    Py_BEGIN_ALLOW_THREADS outcome = run_stage(&context, (enum stage)stage);
-    Py_END_ALLOW_THREADS munmap(context.pointers, room);
-    return answer(outcome);
+    Py_BEGIN_ALLOW_THREADS outcome = run_later(&plan, (enum stage)stage, pid, status, &names);
+    Py_END_ALLOW_THREADS return answer(outcome);
 }
 
 static PyMethodDef methods[] = {

@@ -1,0 +1,80 @@
+// Errors and warnings, on stderr and in the log, in the words of seatrial.oci (log.py, runtime.py).
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MESSAGE = 8192 };
+
+const char *explain(const struct plan *plan, struct outcome outcome) {
+    static char text[MESSAGE];
+    const char *why = strerror(outcome.error);
+    if (outcome.op >= plan->header->ops) {
+        snprintf(text, sizeof text, "cannot make the container process: %s", why);
+        return text;
+    }
+    const struct op *op = &plan->ops[outcome.op];
+    if (op->kind == OP_HOOK && outcome.error == ECHILD)
+        why = "it failed";
+    if (op->kind == OP_HOOK && outcome.error == ETIMEDOUT)
+        why = "it was not done in time";
+    const char *pointer = plan_string(plan, op->pointer);
+    snprintf(text, sizeof text, "%s: %s%s%s%s", plan_string(plan, op->says), why,
+             *pointer ? " (config.json#" : "", pointer, *pointer ? ")" : "");
+    return text;
+}
+
+// As a JSON string; bytes that are not ASCII go through as they are.
+static void quote(char *into, size_t room, const char *text) {
+    size_t at = 0;
+    into[at++] = '"';
+    for (; *text && at + 8 < room; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte == '"' || byte == '\\') {
+            into[at++] = '\\';
+            into[at++] = (char)byte;
+        } else if (byte < 0x20) {
+            at += (size_t)sprintf(into + at, "\\u%04x", byte);
+        } else {
+            into[at++] = (char)byte;
+        }
+    }
+    into[at++] = '"';
+    into[at] = 0;
+}
+
+static void log_line(const struct call *call, const char *level, const char *message) {
+    if (!call->log)
+        return;
+    char quoted[MESSAGE], line[MESSAGE + 128], when[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    quote(quoted, sizeof quoted, message);
+    int bytes;
+    if (strcmp(call->log_format, "json") == 0)
+        bytes = snprintf(line, sizeof line, "{\"level\": \"%s\", \"msg\": %s, \"time\": \"%s\"}\n",
+                         level, quoted, when);
+    else
+        bytes = snprintf(line, sizeof line, "time=\"%s\" level=%s msg=%s\n", when, level, quoted);
+    int fd = open(call->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (fd >= 0 && bytes > 0 && write(fd, line, (size_t)bytes) < 0)
+        fprintf(stderr, "seatrial-oci: %s: %s\n", call->log, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+int fail(const struct call *call, const char *message) {
+    fprintf(stderr, "seatrial-oci: %s\n", message);
+    log_line(call, "error", message);
+    return 1;
+}
+
+void warn(const struct call *call, const char *message) {
+    fprintf(stderr, "seatrial-oci: warning: %s\n", message);
+    log_line(call, "warning", message);
+}

@@ -1,0 +1,194 @@
+// The operations of runtime.md on a container that exists (seatrial.oci.runtime has them too).
+#include "launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PATIENCE_S = 10 };
+
+int do_state(const struct call *call) {
+    struct record record;
+    int folder = open_folder(call);
+    if (folder < 0 || !read_record(folder, &record))
+        return HAND_OVER;
+    enum status status = status_of(&record);
+    printf("{\n  \"ociVersion\": \"1.3.0\",\n  \"id\": \"%s\",\n  \"status\": \"%s\",\n", call->id,
+           word_of(status));
+    if (status != STOPPED)
+        printf("  \"pid\": %d,\n", (int)record.pid);
+    printf("  \"bundle\": %s", record.bundle);
+    if (*record.annotations)
+        printf(",\n  \"annotations\": %s", record.annotations);
+    printf("\n}\n");
+    // What cannot be printed is told by Python, which tries again.
+    return fflush(stdout) == 0 ? 0 : HAND_OVER;
+}
+
+int do_kill(const struct call *call) {
+    struct record record;
+    int number = signal_number(call->signal);
+    int folder = open_folder(call);
+    if (number == 0 || folder < 0 || !read_record(folder, &record))
+        return HAND_OVER;
+    int pidfd = (int)syscall(SYS_pidfd_open, record.pid, 0);
+    if (pidfd < 0)
+        return HAND_OVER;
+    // Asked after it was opened: so it is this process that gets the signal.
+    enum status status = status_of(&record);
+    if (status == STOPPED || status == PAUSED)
+        return HAND_OVER;
+    return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) == 0 ? 0 : HAND_OVER;
+}
+
+// The names of a container in the state that hooks read.
+static void name(const struct call *call, const struct record *record, struct names *names) {
+    static char id[260], *members;
+    snprintf(id, sizeof id, "\"%s\"", call->id);
+    if (asprintf(&members, *record->annotations ? ",\"annotations\":%s" : "%s",
+                 record->annotations) < 0)
+        members = "";
+    *names = (struct names){.id = id, .bundle = record->bundle, .members = members};
+}
+
+// Whether nothing lives in the container's cgroups, and none is below them.
+static bool cgroups_are_empty(const struct plan *plan) {
+    for (uint32_t i = 0; i < plan->header->ops; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->kind != OP_ATTACH)
+            continue;
+        const char *procs = plan_string(plan, op->path);
+        char folder[4096], byte;
+        const char *slash = strrchr(procs, '/');
+        struct stat status;
+        snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - procs) : 0, procs);
+        if (stat(folder, &status) != 0) {
+            if (errno == ENOENT)
+                continue;
+            return false;
+        }
+        int fd = open(procs, O_RDONLY | O_CLOEXEC);
+        if (status.st_nlink != 2 || fd < 0)
+            return false;
+        ssize_t bytes = read(fd, &byte, 1);
+        close(fd);
+        if (bytes != 0)
+            return false;
+    }
+    return true;
+}
+
+static void end(const struct record *record) {
+    int pidfd = (int)syscall(SYS_pidfd_open, record->pid, 0);
+    if (pidfd < 0)
+        return;
+    if (is_alive(record)) {
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+        poll(&ended, 1, PATIENCE_S * 1000);
+    }
+    close(pidfd);
+}
+
+static long seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+// Undoes what create did, and calls the poststop hooks; the process has ended.
+static int undo(const struct call *call, const struct record *record, const struct plan *plan) {
+    struct names names;
+    name(call, record, &names);
+    if (!remove_folder(call, record->folder))
+        return HAND_OVER;
+    long deadline = seconds() + PATIENCE_S;
+    struct outcome outcome;
+    // A killed task leaves its cgroup a moment after its end is seen.
+    while ((outcome = run_later(plan, STAGE_DELETED, 0, "stopped", &names)).error == EBUSY &&
+           seconds() <= deadline)
+        sched_yield();
+    if (outcome.error)
+        warn(call, explain(plan, outcome));
+    return 0;
+}
+
+int do_delete(const struct call *call) {
+    struct record record;
+    struct plan plan;
+    int folder = open_folder(call);
+    if (folder < 0 || flock(folder, LOCK_EX) != 0 || !read_record(folder, &record) ||
+        !read_plan(folder, &plan))
+        return HAND_OVER;
+    enum status status = status_of(&record);
+    if (status == PAUSED || (status != STOPPED && !call->force))
+        return HAND_OVER;
+    if (status != STOPPED)
+        end(&record);
+    if (!cgroups_are_empty(&plan))
+        return HAND_OVER;
+    return undo(call, &record, &plan);
+}
+
+// The connection to the process that waits, for the last time: its name is gone afterwards.
+static int take_start(int folder) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (renameat(folder, "start.sock", folder, "taken.sock") != 0)
+        return -1;
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/taken.sock", folder);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int error = 0;
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        error = errno;
+    unlinkat(folder, "taken.sock", 0);
+    errno = error;
+    return error ? -1 : fd;
+}
+
+// The container goes with the hook that failed (runtime.md, "Lifecycle").
+static int fail_and_destroy(const struct call *call, const struct record *record,
+                            const struct plan *plan, struct outcome outcome) {
+    end(record);
+    if (cgroups_are_empty(plan))
+        undo(call, record, plan);
+    return fail(call, explain(plan, outcome));
+}
+
+int do_start(const struct call *call) {
+    struct record record;
+    struct plan plan;
+    int folder = open_folder(call);
+    if (folder < 0 || flock(folder, LOCK_EX) != 0 || !read_record(folder, &record) ||
+        !read_plan(folder, &plan))
+        return HAND_OVER;
+    if (status_of(&record) != CREATED || !record.has_process || record.has_listener)
+        return HAND_OVER;
+    int connection = take_start(folder);
+    if (connection < 0) {
+        char message[512];
+        snprintf(message, sizeof message, "container %s is not waiting for start", call->id);
+        return fail(call, message);
+    }
+    const struct listener_request nobody = {.pid = -1, .agent = -1, .state = ""};
+    struct outcome outcome = start_container(connection, &nobody);
+    if (outcome.error && outcome.op < plan.header->ops && plan.ops[outcome.op].kind == OP_HOOK)
+        return fail_and_destroy(call, &record, &plan, outcome);
+    if (outcome.error)
+        return fail(call, explain(&plan, outcome));
+    struct names names;
+    name(call, &record, &names);
+    outcome = run_later(&plan, STAGE_STARTED, record.pid, "running", &names);
+    return outcome.error ? fail_and_destroy(call, &record, &plan, outcome) : 0;
+}
