@@ -66,19 +66,21 @@ class Plan(msgspec.Struct, frozen=True):
 
         ops = []
         for each in range(count):
-            kind, stage, flags, *strings, blob, length, says, n0, n1, n2, n3 = _OP.unpack_from(
-                binary, _HEADER.size + each * _OP.size
+            kind, stage, flags, pointer, path, words, extra, blob, length, says, *numbers = (
+                _OP.unpack_from(binary, _HEADER.size + each * _OP.size)
             )
             ops.append(
                 Op(
                     Kind(kind),
                     Stage(stage),
                     text(says),
-                    *map(text, strings[:1]),
+                    text(pointer),
                     flags,
-                    *map(text, strings[1:]),
+                    text(path),
+                    text(words),
+                    text(extra),
                     binary[heap + blob : heap + blob + length],
-                    (n0, n1, n2, n3),
+                    tuple(numbers),
                 )
             )
         return cls(namespaces, ops)
