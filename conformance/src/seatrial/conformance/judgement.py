@@ -17,6 +17,7 @@ from seatrial.conformance.verdicts import Verdict
 if TYPE_CHECKING:
     from seatrial.conformance.adapters import Adapter
     from seatrial.conformance.harness import Journal
+    from seatrial.conformance.profiles import Profile
 
 _LIMIT_CHARACTERS = 4000
 _COMMANDS = 8
@@ -84,7 +85,7 @@ def _verdict(item: pytest.Item, call: pytest.CallInfo[None]) -> Verdict:
     common |= {
         "message": message,
         "example": _example(error),
-        "reproduce": _again(item.nodeid, adapter),
+        "reproduce": _again(item.nodeid, adapter, plan.profile),
     }
     if isinstance(error, Leaked) and door and call.when == "teardown":
         leak = door.leaks[0]
@@ -118,9 +119,10 @@ def _example(error: BaseException) -> str:
     return "\n".join(notes)[:_LIMIT_CHARACTERS]
 
 
-def _again(nodeid: str, adapter: Adapter) -> str:
+def _again(nodeid: str, adapter: Adapter, profile: Profile) -> str:
     test, _, _ = nodeid.partition("[")
-    return shlex.join(["pytest", test, "--runtime", adapter.given or adapter.name])
+    name = adapter.given or adapter.name
+    return shlex.join(["pytest", test, "--runtime", name, *profile.arguments])
 
 
 def _evidence(journal: Journal) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seatrial.conformance import adapters, expectations
+from seatrial.conformance import adapters, expectations, profiles
 from seatrial.conformance.errors import SeatrialError, UsageError
 from seatrial.conformance.registry import Registry, requirements_directory
 from seatrial.conformance.session import Session
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.adapters import Adapter
     from seatrial.conformance.cgroups import View
     from seatrial.conformance.expectations import Expectation
+    from seatrial.conformance.profiles import Profile
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Plan:
     strict: bool
     selected: frozenset[str]
     results: Path | None
+    profile: Profile
     asked: bool
     runtimes: list[dict[str, Any]] = field(default_factory=list)
     refusal: SeatrialError | None = None
@@ -51,6 +53,10 @@ class Plan:
         if not (0 < option.runtime_timeout < math.inf):
             raise UsageError("--runtime-timeout has to be a number of seconds above 0")
         named = [adapters.find(name) for name in dict.fromkeys(option.runtime)]
+        profile = profiles.of(option.profile, option.hypothesis_seed)
+        if profile.seed is not None:
+            # Hypothesis's own plugin reads it from there, in the workers of pytest-xdist as well.
+            option.hypothesis_seed = str(profile.seed)
         return cls(
             registry=registry,
             adapters=adapters.distinct(named or adapters.installed()),
@@ -60,6 +66,7 @@ class Plan:
             strict=_is_strict(config),
             selected=frozenset(row.id for row in selected if row.in_force(option.spec)),
             results=Path(option.results) if option.results else None,
+            profile=profile,
             asked=bool(option.runtime or option.results or option.requirement),
         )
 

@@ -16,6 +16,7 @@ from seatrial.conformance.cgroups import VIEWS
 from seatrial.conformance.errors import Leaked, SeatrialError, UnfitError, UsageError
 from seatrial.conformance.harness import Harness
 from seatrial.conformance.plan import KEY, Plan
+from seatrial.conformance.profiles import PROFILES
 from seatrial.conformance.recorder import Recorder
 from seatrial.conformance.registry import meaning_of_need
 
@@ -63,6 +64,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="cgroup hierarchies the runtime sees: "
         + "; ".join(f"{name}: {text}" for name, text in VIEWS.items())
         + " (default: auto, what the runtime's adapter needs on this host)",
+    )
+    add(
+        "--profile",
+        choices=list(PROFILES),
+        default="default",
+        help="how much Hypothesis draws: "
+        + "; ".join(f"{name}: {text}" for name, text in PROFILES.items())
+        + " (default: default)",
     )
     add(
         "--runtime-timeout",
@@ -127,6 +136,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     except SeatrialError as error:
         _refuse(config, error)
         kept, dropped = [], []
+    plan.profile.apply(kept)
     items[:] = kept
     if dropped:
         config.hook.pytest_deselected(items=dropped)

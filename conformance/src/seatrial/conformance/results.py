@@ -57,7 +57,13 @@ class Writer:
         return UsageError(f"cannot write results to {self.path}: {error.strerror}")
 
     def header(
-        self, *, spec: str, runtimes: list[dict[str, Any]], environment: Mapping[str, object]
+        self,
+        *,
+        spec: str,
+        runtimes: list[dict[str, Any]],
+        environment: Mapping[str, object],
+        profile: str = "default",
+        seed: int | None = None,
     ) -> None:
         """Write the first line: what was judged, by what, where."""
         self._line(
@@ -66,6 +72,8 @@ class Writer:
                 "format": FORMAT,
                 "suite": {"name": "seatrial", "version": metadata.version("seatrial")},
                 "spec": spec,
+                "profile": profile,
+                **({} if seed is None else {"seed": seed}),
                 "started": now(),
                 "runtimes": runtimes,
                 "environment": environment,

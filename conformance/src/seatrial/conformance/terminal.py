@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from seatrial.conformance.errors import SeatrialError
     from seatrial.conformance.expectations import Outcome
+    from seatrial.conformance.profiles import Profile
     from seatrial.conformance.registry import Registry, Requirement
     from seatrial.conformance.verdicts import Row, Verdict
 
@@ -67,7 +68,9 @@ def word(verdict: Verdict, *, known: bool) -> tuple[str, str, str]:
     return _WORDS["known" if known else verdict.status]
 
 
-def prepare(config: pytest.Config, runtimes: list[dict[str, Any]], spec: str) -> None:
+def prepare(
+    config: pytest.Config, runtimes: list[dict[str, Any]], spec: str, profile: Profile
+) -> None:
     """Say what is judged, and leave the failures to ``summary`` instead of pytest's tracebacks."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if config.option.tbstyle == "auto":
@@ -80,6 +83,8 @@ def prepare(config: pytest.Config, runtimes: list[dict[str, Any]], spec: str) ->
             f"judging {runtime['name']} {runtime['version']} ({runtime['path']}) by runtime-spec"
             f" {spec}; configs say {runtime['config_version']}, cgroup view {runtime['view']}"
         )
+    if profile.name != "default":
+        reporter.write_line(f"drawing examples by {' '.join(profile.arguments)}")
 
 
 class Out(Protocol):
