@@ -118,6 +118,7 @@ extern bool quiet;
 int act_quiet(struct act *act);
 int act_exec(struct act *act);
 int act_nice(struct act *act);
+int act_unshare(struct act *act);
 int act_drop_bounding(struct act *act);
 int act_affinity(struct act *act);
 int act_rlimit(struct act *act);
@@ -150,6 +151,13 @@ int act_exit(struct act *act);
 int act_say(struct act *act);
 int act_pause(struct act *act);
 int act_catch(struct act *act);
+
+int act_trapped(struct act *act);
+int act_thread(struct act *act);
+int act_traced(struct act *act);
+int act_int80(struct act *act);
+int act_logged(struct act *act);
+int act_handle(struct act *act);
 
 int act_fork_report(struct act *act);
 int act_orphan(struct act *act);

@@ -7,11 +7,12 @@ import errno
 import os
 import platform
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.conformance import cgroups, scheduling
+from seatrial.conformance import bundle, cgroups, kernel_audit, scheduling, syscalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -232,12 +233,29 @@ def _policy(name: str, refusal: Callable[[], str]) -> Callable[[], Evidence]:
     return look
 
 
+def _kernel_audit() -> Evidence:
+    reason = kernel_audit.refusal()
+    return Evidence(not reason, f"the kernel's audit log: {reason or 'readable'}")
+
+
+def _compat32() -> Evidence:
+    said = subprocess.run(
+        [bundle.probe_binary(), "int80", str(syscalls.I386["getuid32"])],
+        check=False,
+        stdout=subprocess.PIPE,
+    ).stdout
+    met = b'"ok":true' in said
+    return Evidence(met, f"a call by int 0x80 {'works' if met else 'does not work'} here")
+
+
 _NEEDS: dict[str, Callable[[], Evidence]] = {
     "apparmor": _module("apparmor"),
     "selinux": _module("selinux"),
     "cgroup-v1": _cgroup_version(1),
     "cgroup-v2": _cgroup_version(2),
     "cgroupns": _namespace("cgroup"),
+    "compat32": _compat32,
+    "kernel-audit": _kernel_audit,
     "ipcns": _namespace("ipc"),
     "mntns": _namespace("mnt"),
     "netns": _namespace("net"),

@@ -74,6 +74,7 @@ NEEDS: Mapping[str, str] = {
     "hugetlb": "huge pages",
     "idmap": "idmapped mounts on the test filesystem",
     "ipcns": "a private IPC namespace",
+    "kernel-audit": "the kernel's audit log, readable",
     "log": "a runtime that writes a log the test can read",
     "mntns": "a private mount namespace",
     "mount-propagation": "a shared mount on the host",
