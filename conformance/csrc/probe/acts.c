@@ -60,10 +60,10 @@ static const struct {
     {"quiet", 0, 0, act_quiet, ""},
     {"exec", 1, ANY, act_exec, "ARGV..."},
     {"nice", 1, 1, act_nice, "N"},
-    {"unshare", 1, ANY, act_unshare, "mnt|uts|ipc|net..."},
     {"drop-bounding", 1, ANY, act_drop_bounding, "CAPABILITY..."},
     {"affinity", 1, ANY, act_affinity, "CPU..."},
     {"rlimit", 3, 3, act_rlimit, "RESOURCE SOFT HARD"},
+    {"unshare", 1, 1, act_unshare, "FLAGS"},
 };
 
 bool quiet;

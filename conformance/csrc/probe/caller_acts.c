@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -27,30 +25,6 @@ int act_nice(struct act *act) {
     if (!parse_int(act->argv[0], &value))
         return ACT_MISUSED;
     return setpriority(PRIO_PROCESS, 0, value) != 0 ? errno : 0;
-}
-
-// In a new mount namespace no mount is shared with the old one.
-int act_unshare(struct act *act) {
-    static const struct {
-        const char *name;
-        int flag;
-    } kinds[] = {
-        {"mnt", CLONE_NEWNS}, {"uts", CLONE_NEWUTS}, {"ipc", CLONE_NEWIPC}, {"net", CLONE_NEWNET}};
-    int flags = 0;
-    for (int i = 0; i < act->argc; i++) {
-        int flag = 0;
-        for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-            if (strcmp(act->argv[i], kinds[k].name) == 0)
-                flag = kinds[k].flag;
-        if (!flag)
-            return ACT_MISUSED;
-        flags |= flag;
-    }
-    if (unshare(flags) != 0)
-        return errno;
-    if (flags & CLONE_NEWNS && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-        return errno;
-    return 0;
 }
 
 int act_drop_bounding(struct act *act) {
@@ -84,4 +58,11 @@ int act_rlimit(struct act *act) {
         return ACT_MISUSED;
     struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
     return setrlimit((__rlimit_resource_t)resource, &limit) != 0 ? errno : 0;
+}
+
+int act_unshare(struct act *act) {
+    int flags;
+    if (!parse_int(act->argv[0], &flags))
+        return ACT_MISUSED;
+    return unshare(flags) != 0 ? errno : 0;
 }

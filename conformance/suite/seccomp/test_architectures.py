@@ -72,8 +72,7 @@ def test_the_native_architecture_is_filtered_without_being_listed(harness: Harne
 
 
 @requirement("linux.seccomp.architectures.base")
-@needs("compat32")
-@pytest.mark.skipif(NATIVE != "SCMP_ARCH_X86_64", reason="int 0x80 is x86's")
+@needs("entry32")
 def test_calls_by_the_32_bit_entry_are_filtered_by_their_own_numbers(harness: Harness) -> None:
     number = str(I386["munlockall"])
     rule = denying("munlockall", "SCMP_ARCH_X86_64", "SCMP_ARCH_X86")
@@ -84,7 +83,7 @@ def test_calls_by_the_32_bit_entry_are_filtered_by_their_own_numbers(harness: Ha
 
 
 @requirement("linux.seccomp.architectures.base")
-@pytest.mark.skipif(NATIVE != "SCMP_ARCH_X86_64", reason="x32 is x86's")
+@needs("entry32")
 def test_calls_of_x32_are_filtered(harness: Harness) -> None:
     # A filter sees them even where the kernel has no x32.
     number = str(NUMBERS["munlockall"] | X32_BIT)

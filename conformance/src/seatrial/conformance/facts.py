@@ -238,7 +238,7 @@ def _kernel_audit() -> Evidence:
     return Evidence(not reason, f"the kernel's audit log: {reason or 'readable'}")
 
 
-def _compat32() -> Evidence:
+def _entry32() -> Evidence:
     said = subprocess.run(
         [bundle.probe_binary(), "int80", str(syscalls.I386["getuid32"])],
         check=False,
@@ -254,7 +254,7 @@ _NEEDS: dict[str, Callable[[], Evidence]] = {
     "cgroup-v1": _cgroup_version(1),
     "cgroup-v2": _cgroup_version(2),
     "cgroupns": _namespace("cgroup"),
-    "compat32": _compat32,
+    "entry32": _entry32,
     "kernel-audit": _kernel_audit,
     "ipcns": _namespace("ipc"),
     "mntns": _namespace("mnt"),

@@ -67,6 +67,7 @@ NEEDS: Mapping[str, str] = {
     "cgroupns": "a private cgroup namespace",
     "compat32": "an architecture with a 32-bit personality",
     "deadline-policy": "SCHED_DEADLINE for a process of the harness",
+    "entry32": "a kernel that takes calls by the entry point of 32-bit programs",
     "exec": "a runtime with an exec operation",
     "features": "a runtime that prints a features document",
     "fs-iversion": "a filesystem that shows i_version",

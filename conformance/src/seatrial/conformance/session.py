@@ -17,13 +17,13 @@ from seatrial.conformance import cgroups, facts, janitor, namespaces, processes
 from seatrial.conformance.audit import Auditor
 from seatrial.conformance.cgroups import OwnCgroups, View
 from seatrial.conformance.errors import UnfitError
+from seatrial.conformance.facts import Evidence
 from seatrial.conformance.runtime import Runtime, identify
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from seatrial.conformance.adapters import Adapter
-    from seatrial.conformance.facts import Evidence
 
 _runs = itertools.count(1)
 
@@ -133,8 +133,15 @@ class Session:
     def need(self, name: str) -> Evidence:
         """Judge one need of a requirement in this session's view, looking only once."""
         if name not in self._needs:
-            self._needs[name] = facts.need(name, self.adapter)
+            found = facts.need(name, self.adapter)
+            self._needs[name] = self._features() if found and name == "features" else found
         return self._needs[name]
+
+    def _features(self) -> Evidence:
+        """Whether this runtime has the command that its adapter has."""
+        result = self.runtime.invoke("features")
+        text = f"{self.adapter.name} features: exit status {result.exit_status}"
+        return Evidence(result.exit_status == 0, text)
 
     def settle(self, identifier: str) -> None:
         """Keep what the runtime made in its root at its first use, a lock or a cache.
