@@ -70,6 +70,7 @@ def test_a_version_has_a_release(version: str, release: str | None) -> None:
 
 def test_versions_have_an_order() -> None:
     ordered = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-rc.2", "1.0.0-rc.10", "1.0.0", "1.0.10"]
-    assert sorted(ordered[::-1], key=precedence) == ordered
+    mixed = [*ordered[3:], *ordered[:3]]
+    assert sorted(mixed, key=precedence) == ordered
     with pytest.raises(Malformed):
         precedence("1.0")
