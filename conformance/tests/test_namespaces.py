@@ -133,3 +133,15 @@ def test_errors_of_unshare_and_setns_are_told() -> None:
 )
 def test_a_line_of_mountinfo_is_read(line: str, expected: Mount) -> None:
     assert Mount.parse(line) == expected
+
+
+def test_the_namespaces_from_before_can_be_visited() -> None:
+    before = namespaces.current("net")
+    with namespaces.outside("net"):
+        assert namespaces.current("net") == before
+    with namespaces.Private():
+        own = namespaces.current("net")
+        with namespaces.Private(), namespaces.outside("net"):
+            assert namespaces.current("net") == before
+        assert namespaces.current("net") == own != before
+    assert namespaces.current("net") == before

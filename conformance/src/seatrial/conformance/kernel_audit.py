@@ -43,8 +43,7 @@ class AuditLog:
 
     def __init__(self) -> None:
         """Begin to listen."""
-        # Where the harness was called.
-        with namespaces.inside(os.getppid(), "net"):
+        with namespaces.outside("net"):
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_AUDIT)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)

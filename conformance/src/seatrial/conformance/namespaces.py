@@ -30,6 +30,8 @@ PRIVATE = {"mnt": CLONE_NEWNS, "uts": CLONE_NEWUTS, "ipc": CLONE_NEWIPC, "net": 
 
 _HINT = "the harness needs root in the user namespace that all of its namespaces belong to"
 _libc = ctypes.CDLL(None, use_errno=True)
+#: The contexts that are open, the outermost first.
+_entered: list[Private] = []
 
 
 def unshare(flags: int) -> None:
@@ -113,6 +115,11 @@ def mounts() -> list[Mount]:
         return [Mount.parse(line.rstrip("\n")) for line in lines]
 
 
+def outside(kind: str) -> contextlib.AbstractContextManager[None]:
+    """Have this thread in the namespace that the harness was called in: uts, ipc or net."""
+    return _entered[0].outside(kind) if _entered else contextlib.nullcontext()
+
+
 class Private:
     """A context in which this thread has mount, UTS, IPC and network namespaces of its own."""
 
@@ -142,6 +149,7 @@ class Private:
         except BaseException:
             self._go_back()
             raise
+        _entered.append(self)
         return self
 
     def __exit__(
@@ -151,7 +159,21 @@ class Private:
         traceback: TracebackType | None,
     ) -> None:
         """Go back to the namespaces from before; what was mounted meanwhile is gone with ours."""
+        _entered.remove(self)
         self._go_back()
+
+    @contextlib.contextmanager
+    def outside(self, kind: str) -> Iterator[None]:
+        """Have this thread in one of the namespaces from before: uts, ipc or net."""
+        own = os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            setns(self._before[kind])
+            try:
+                yield
+            finally:
+                setns(own)
+        finally:
+            os.close(own)
 
     def _go_back(self) -> None:
         try:
