@@ -132,7 +132,7 @@ suite-reference: setup ## run the suite's chapter on runtime.md on seatrial-oci
 # --- Checks of Seatrial itself -----------------------------------------------------------------
 
 .PHONY: test
-test: lint types imports requirements check-c test-harness suite suite-reference ## everything that CI runs
+test: lint types imports requirements check-c test-harness browser suite suite-reference ## everything that CI runs
 
 .PHONY: lint
 lint: setup ## lint, and check the formatting of Python and C
@@ -176,6 +176,16 @@ tidy: ## look at the C code with clang-tidy, if that is installed
 test-harness: setup ## run the rooms' own tests
 	@echo "== testing the harness and the reference runtime"
 	$(BIN)/pytest -q $(ARGS)
+
+# Not in PACKAGES: only this needs it. Any Chromium will do, from Debian or elsewhere.
+.PHONY: browser
+browser: setup ## open the report's page in a headless browser, which is installed for it
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do
+	    if type -P "$$name" >/dev/null; then found=1; fi
+	done
+	[ -n "$${found:-}" ] || $(MAKE) packages PACKAGES=chromium-headless-shell
+	echo "== testing the report's page in a browser"
+	$(BIN)/pytest -q conformance/tests/browser $(ARGS)
 
 # --- Chores ------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -66,7 +67,7 @@ def write(path: Path, *verdicts: Verdict, complete: bool = True) -> None:
 
 
 def test_report_shows_what_the_run_showed(results: Path, capsys: Output) -> None:
-    assert main(["report", str(results)]) == 0
+    assert main(["report", "text", str(results)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert f"    FAIL   MUST       {KILL}  (2 tests)\n" in out
@@ -86,7 +87,7 @@ def test_report_knows_what_is_expected(
         'when = { version = "<2", kernel = "==6.1" }\n'
     )
     monkeypatch.setattr(expectations, "data_directory", lambda _: results.parent)
-    assert main(["report", str(results)]) == 0
+    assert main(["report", "text", str(results)]) == 0
     out = capsys.readouterr().out
     assert f"KNOWN  MUST       {KILL}" in out
     assert "1 known failure\n" in out
@@ -95,23 +96,23 @@ def test_report_knows_what_is_expected(
 
 def test_report_says_when_a_run_was_interrupted(tmp_path: Path, capsys: Output) -> None:
     write(tmp_path / "r", FAILED, complete=False)
-    assert main(["report", str(tmp_path / "r")]) == 0
+    assert main(["report", "text", str(tmp_path / "r")]) == 0
     assert "1.3.0 (run was interrupted)\n" in capsys.readouterr().out
 
 
 def test_report_in_other_formats(results: Path, capsys: Output) -> None:
-    assert main(["report", str(results), "--format", "json"]) == 0
+    assert main(["report", "json", str(results)]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["spec"], len(document["verdicts"])) == ("1.3.0", 2)
-    assert main(["report", str(results), "--format", "junit"]) == 0
+    assert main(["report", "junit", str(results)]) == 0
     suite = ET.fromstring(capsys.readouterr().out)[0]  # noqa: S314 - ours
     assert {each.get("value") for each in suite.iter("property")} == {KILL, "MUST"}
 
 
 def test_report_gives_the_config_of_a_failure(results: Path, capsys: Output) -> None:
-    done = subprocess.run([COMMAND, "report", results, "--config", "fails"], check=True, stdout=-1)
+    done = subprocess.run([COMMAND, "report", "config", results, "fails"], check=True, stdout=-1)
     assert done.stdout == b'{\n "hostname": "h\xc3\xa9\xed\xa0\x80",\n "mounts": [\n  1\n ]\n}\n'
-    assert main(["report", str(results), "--config", "nothing"]) == 2
+    assert main(["report", "config", str(results), "nothing"]) == 2
     assert capsys.readouterr() == (
         "",
         "seatrial: no failure in the results has a test id that contains 'nothing'\n",
@@ -120,14 +121,14 @@ def test_report_gives_the_config_of_a_failure(results: Path, capsys: Output) -> 
 
 def test_report_of_a_config_that_is_no_json_gives_its_bytes(tmp_path: Path, capsys: Output) -> None:
     write(tmp_path / "r", Verdict("a.py::x[crun]", "crun", (KILL,), "error", config="{\\xff"))
-    assert main(["report", str(tmp_path / "r"), "--config", "x"]) == 0
+    assert main(["report", "config", str(tmp_path / "r"), "x"]) == 0
     assert capsys.readouterr().out == "{\\xff\n"
 
 
 def test_report_refuses_a_file_that_was_cut(results: Path, capsys: Output) -> None:
     lines = results.read_text().splitlines(keepends=True)
     results.write_text("".join(lines[:-1]))
-    assert main(["report", str(results)]) == 2
+    assert main(["report", "text", str(results)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
@@ -136,26 +137,71 @@ def test_report_refuses_a_file_that_was_cut(results: Path, capsys: Output) -> No
     ]
 
 
-@pytest.mark.parametrize("kind", ["text", "junit", "json"])
+@pytest.mark.parametrize("kind", ["text", "html", "markdown", "junit", "tap", "json", "badge"])
 def test_report_refuses_rows_that_the_registry_has_not(
     tmp_path: Path, capsys: Output, kind: str
 ) -> None:
     write(tmp_path / "r", Verdict("a.py::x[crun]", "crun", ("runtime.kill.new",), "pass"))
-    assert main(["report", str(tmp_path / "r"), "--format", kind]) == 2
+    assert main(["report", kind, str(tmp_path / "r")]) == 2
     assert "unknown requirement 'runtime.kill.new'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-@pytest.mark.parametrize("kind", ["text", "junit", "json"])
+@pytest.mark.parametrize("kind", ["text", "html", "markdown", "junit", "tap", "json", "badge"])
 def test_report_can_be_printed_anywhere(results: Path, kind: str, encoding: str) -> None:
     done = subprocess.run(
-        [COMMAND, "report", results, "--format", kind],
+        [COMMAND, "report", kind, results],
         check=True,
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": encoding},
     )
     assert done.stderr == b""
-    assert KILL.encode() in done.stdout
+    assert (b"crun 1.8" if kind == "badge" else KILL.encode()) in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["html", "markdown", "junit", "tap", "json", "badge"])
+def test_report_writes_a_file(results: Path, capsys: Output, kind: str) -> None:
+    output = results.parent / "new" / "report"
+    assert main(["report", kind, str(results)]) == 0
+    printed = capsys.readouterr().out
+    assert main(["report", kind, str(results), "-o", str(output)]) == 0
+    assert capsys.readouterr() == ("", "")
+    written = output.read_text()
+    made = re.compile(r"Made \S+ by")
+    assert made.sub("", written) == made.sub("", printed)
+    assert main(["report", kind, str(results), "-o", str(results / "below-a-file")]) == 2
+    assert capsys.readouterr().err.startswith(f"seatrial: cannot write {results}/below-a-file: ")
+
+
+@pytest.mark.parametrize("kind", ["text", "html", "markdown", "junit", "tap"])
+def test_report_of_several_files_is_one(results: Path, capsys: Output, kind: str) -> None:
+    assert main(["report", kind, str(results), str(results)]) == 0
+    assert capsys.readouterr().out.count("crun 1.8") >= 2
+
+
+@pytest.mark.parametrize("kind", ["html", "markdown", "junit", "tap", "json", "badge"])
+def test_no_format_is_made_of_a_file_that_was_cut(results: Path, capsys: Output, kind: str) -> None:
+    output = results.parent / "report"
+    whole = results.read_bytes()
+    for size in (len(whole) - 2, whole.index(b"\n") + 1, whole.rindex(b"\n", 0, -1) + 1):
+        results.write_bytes(whole[:size])
+        assert main(["report", kind, str(results), "-o", str(output)]) == 2
+        assert f"results {results} is cut off" in capsys.readouterr().err
+        assert not output.exists()
+
+
+def test_a_badge_is_of_one_runtime(results: Path, capsys: Output) -> None:
+    both = [str(results), str(results)]
+    assert main(["report", "badge", *both]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "seatrial: the results are of several runtimes",
+        "  hint: --runtime takes one of: crun 1.8 (1), crun 1.8 (2)",
+    ]
+    assert main(["report", "badge", *both, "--runtime", "crun 1.8 (2)", "--endpoint"]) == 0
+    badge = json.loads(capsys.readouterr().out)
+    assert badge["label"] == "crun 1.8 (2), runtime-spec 1.3.0"
+    assert main(["report", "badge", str(results), "--runtime", "runc"]) == 2
+    assert "the results are of no runtime named 'runc'" in capsys.readouterr().err
 
 
 # runtimes
@@ -224,10 +270,12 @@ def test_help_fits_into_the_terminal(
     [
         ([], "the following arguments are required: COMMAND"),
         (["tset"], "invalid choice: 'tset'"),
-        (["report"], "the following arguments are required: RESULTS"),
-        (["report", "r", "--format", "html"], "invalid choice: 'html'"),
+        (["report"], "the following arguments are required: FORMAT"),
+        (["report", "text"], "the following arguments are required: RESULTS"),
+        (["report", "r"], "invalid choice: 'r' (choose from "),
+        (["report", "junit", "r", "--format", "html"], "unrecognized arguments: --format html"),
         (["runtimes", "crun"], "unrecognized arguments: crun"),
-        (["report", "r", "--frob"], "unrecognized arguments: --frob"),
+        (["report", "text", "r", "--frob"], "unrecognized arguments: --frob"),
     ],
 )
 def test_wrong_arguments_are_told_with_the_usage(
@@ -252,7 +300,9 @@ def test_the_version_is_that_of_the_distribution(capsys: Output) -> None:
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     write(tmp_path / "r", *[FAILED] * 500)
     reader, writer = os.pipe()
-    process = subprocess.Popen([COMMAND, "report", tmp_path / "r"], stdout=writer, stderr=-1)
+    process = subprocess.Popen(
+        [COMMAND, "report", "text", tmp_path / "r"], stdout=writer, stderr=-1
+    )
     os.close(writer)
     os.read(reader, 100)
     os.close(reader)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.conformance import junit
+from seatrial.conformance.formats import junit
 from seatrial.conformance.registry import Registry, requirements_directory
 from seatrial.conformance.results import Results
 from seatrial.conformance.verdicts import Verdict
@@ -31,7 +31,7 @@ def verdict(status: Any, **members: Any) -> Verdict:
 
 
 def suites(*verdicts: Verdict) -> list[ET.Element]:
-    return list(ET.fromstring(junit.document(results(*verdicts), REGISTRY)))  # noqa: S314 - ours
+    return list(ET.fromstring(junit.document([results(*verdicts)], REGISTRY)))  # noqa: S314 - ours
 
 
 def test_there_is_a_suite_for_each_runtime_with_its_counts() -> None:
@@ -77,6 +77,12 @@ def test_a_case_says_what_came_of_it(
     assert others == ({tag: attributes} if tag else {})
 
 
+def test_several_files_are_in_one_document() -> None:
+    document = junit.document([results(verdict("pass")), results()], REGISTRY)
+    names = [suite.get("name") for suite in ET.fromstring(document)]  # noqa: S314 - ours
+    assert names == ["crun 1", "runc 1", "crun 1", "runc 1"]
+
+
 def test_what_the_auditor_found_is_a_case_of_its_own() -> None:
     first, second = suites(verdict("pass"), verdict("fail", kind="leaked", audit=True))[0]
     assert (first.get("name"), second.get("name")) == ("test_x[crun]", "test_x[crun] (audit)")
@@ -89,7 +95,7 @@ def test_notes_and_the_way_to_reproduce_are_the_output() -> None:
 
 @given(st.text(st.characters(categories=None)))
 def test_any_text_can_be_written_and_read(text: str) -> None:
-    document = junit.document(results(verdict("fail", kind="wrong", message=text)), REGISTRY)
+    document = junit.document([results(verdict("fail", kind="wrong", message=text))], REGISTRY)
     document.encode()
     (case,) = ET.fromstring(document)[0]  # noqa: S314
     failure = case.find("failure")

@@ -33,6 +33,8 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 SPEC_VERSION = "1.3.0"
 RELEASES = ("1.0.0", "1.0.1", "1.0.2", "1.1.0", "1.2.0", "1.2.1", SPEC_VERSION)
 
+SPEC_REPOSITORY = "https://github.com/opencontainers/runtime-spec"
+
 DOCUMENTS = (  # in the order of the spec's table of contents, which is the order of the registry
     "spec.md",
     "principles.md",
@@ -200,7 +202,13 @@ class Requirement:
     @property
     def url(self) -> str:
         """The section on the web, in the release that this registry is made from."""
-        return f"https://github.com/opencontainers/runtime-spec/blob/v{SPEC_VERSION}/{self.place}"
+        return self.url_at(SPEC_VERSION)
+
+    def url_at(self, *versions: str) -> str:
+        """The section in the newest of ``versions`` (by ``release_for``) that states it."""
+        releases = [release_for(each) for each in versions if self.in_force(each)]
+        release = max((each for each in releases if each), key=RELEASES.index, default=SPEC_VERSION)
+        return f"{SPEC_REPOSITORY}/blob/v{release}/{self.place}"
 
     def in_force(self, version: str) -> bool:
         """Tell whether the statement stands in ``version`` of the spec; see ``release_for``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
 import textwrap
 from dataclasses import dataclass
@@ -14,14 +13,12 @@ from seatrial.conformance import config as configs
 from seatrial.conformance.verdicts import rows, scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pytest
 
     from seatrial.conformance.errors import SeatrialError
     from seatrial.conformance.expectations import Outcome
     from seatrial.conformance.profiles import Profile
-    from seatrial.conformance.registry import Registry, Requirement
+    from seatrial.conformance.registry import Registry
     from seatrial.conformance.verdicts import Row, Verdict
 
 _WORDS: dict[str, tuple[str, str, str]] = {
@@ -32,10 +29,6 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "skip": ("skipped", "s", "SKIP"),
     "note": ("noted", "n", "NOTE"),
 }
-_RESULT = re.compile(
-    r"assert (?:not )?(?:True|False)\n"
-    r" \+  where (?:True|False) = <[^\n]* → ([^\n]*)>\.(?:ok|failed)"
-)
 _COLOURS = {"pass": "green", "fail": "red", "error": "red", "known": "yellow"}
 _WIDTH = 100
 
@@ -200,14 +193,14 @@ def _failure(out: Out, verdict: Verdict, registry: Registry, *, brief: bool = Fa
         out.line(f"{name}   {requirement.level}   {requirement.place}   {status}".rstrip(), "bold")
         _field(out, "clause", requirement.paraphrase)
     if brief:
-        _field(out, "got", (_got(verdict.message).splitlines() or [""])[0])
+        _field(out, "got", (verdict.got.splitlines() or [""])[0])
         for text in verdict.because:
             _field(out, "known", text)
         return
-    _field(out, "expected", _expected(verdict, (registry[name] for name in verdict.requirements)))
+    _field(out, "expected", verdict.expected)
     if verdict.commands:
         _field(out, "did", verdict.commands[-1])
-    _field(out, "got", _got(verdict.message))
+    _field(out, "got", verdict.got)
     if verdict.example:
         _field(out, "example", verdict.example)
     if verdict.config is not None:
@@ -217,19 +210,6 @@ def _failure(out: Out, verdict: Verdict, registry: Registry, *, brief: bool = Fa
         _field(out, "config", f"minimal config with {text}")
     if verdict.reproduce:
         _field(out, "again", verdict.reproduce)
-
-
-def _got(message: str) -> str:
-    """Cut pytest's account of ``assert result.failed`` down to what the command said."""
-    found = _RESULT.match(message)
-    return found[1] if found else message
-
-
-def _expected(verdict: Verdict, requirements: Iterable[Requirement]) -> str:
-    if verdict.audit:
-        return "nothing is left behind"
-    del requirements
-    return verdict.sentence
 
 
 def _field(out: Out, name: str, text: str) -> None:

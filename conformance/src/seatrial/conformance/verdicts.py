@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from seatrial.conformance.registry import Registry
 
 Status = Literal["pass", "fail", "error", "skip", "note"]
+
+_RESULT = re.compile(
+    r"assert (?:not )?(?:True|False)\n"
+    r" \+  where (?:True|False) = <[^\n]* → ([^\n]*)>\.(?:ok|failed)"
+)
 
 #: The levels whose failures decide compliance (spec.md, "Notational Conventions").
 BINDING = frozenset({"MUST", "MUST-NOT", "REQUIRED"})
@@ -72,6 +78,17 @@ class Verdict:
         """The test's name as the sentence that it is."""
         name = self.test.rpartition("::")[2].partition("[")[0]
         return name.removeprefix("test_").replace("_", " ")
+
+    @property
+    def expected(self) -> str:
+        """What a runtime that does as the spec says would have done."""
+        return "nothing is left behind" if self.audit else self.sentence
+
+    @property
+    def got(self) -> str:
+        """What came instead: pytest's account of ``assert result.failed``, cut to the result."""
+        found = _RESULT.match(self.message)
+        return found[1] if found else self.message
 
 
 _ORDER: dict[Status, int] = {"error": 0, "fail": 1, "note": 2, "pass": 3, "skip": 4}

@@ -1,4 +1,4 @@
-"""JUnit XML of a results file: one suite per runtime, requirement ids as properties."""
+"""JUnit XML of results files: one suite per runtime, requirement ids as properties."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from seatrial.conformance.registry import Registry
     from seatrial.conformance.results import Results
     from seatrial.conformance.verdicts import Verdict
@@ -15,9 +17,18 @@ if TYPE_CHECKING:
 _UNWRITABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def document(results: Results, registry: Registry) -> str:
+def document(files: Iterable[Results], registry: Registry) -> str:
     """Return the XML text; a failure is what was seen, whether it is known or not."""
     root = ET.Element("testsuites", name="seatrial")
+    for results in files:
+        _suites(root, results, registry)
+    ET.indent(root)
+    # In ASCII, so that it is what its first line says however it is printed.
+    content: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return content.decode("ascii")
+
+
+def _suites(root: ET.Element, results: Results, registry: Registry) -> None:
     for runtime in results.header["runtimes"]:
         own = [verdict for verdict in results.verdicts if verdict.runtime == runtime["name"]]
         suite = ET.SubElement(
@@ -33,10 +44,6 @@ def document(results: Results, registry: Registry) -> str:
         )
         for verdict in own:
             _case(suite, verdict, registry)
-    ET.indent(root)
-    # In ASCII, so that it is what its first line says however it is printed.
-    content: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
-    return content.decode("ascii")
 
 
 def _case(suite: ET.Element, verdict: Verdict, registry: Registry) -> None:

@@ -1,0 +1,1 @@
+"""What results files are turned into: a page, Markdown, JUnit, TAP, badges, bug reports."""
