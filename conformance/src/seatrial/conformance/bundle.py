@@ -30,7 +30,7 @@ class Bundle:
     """One bundle in the run's work folder.
 
     The log is a file that hooks and programs append lines to: ``log`` is its path on the host,
-    ``LOG`` its path in the container.
+    ``LOG`` its path in the container, ``logged`` its lines when a test last read them.
     """
 
     LOG = "/seatrial.log"
@@ -45,6 +45,7 @@ class Bundle:
         shutil.copy(probe_binary(), self.rootfs / PROBE.lstrip("/"))
         self.log = self.rootfs / self.LOG.lstrip("/")
         self.config = config
+        self.logged: list[str] | None = None
         self.write_config(config)
 
     @property
@@ -66,9 +67,11 @@ class Bundle:
     def log_lines(self) -> list[str]:
         """Return the lines of the log, oldest first; none when nothing was logged."""
         try:
-            return self.log.read_text(encoding="ascii").splitlines()
+            lines = self.log.read_text(encoding="ascii").splitlines()
         except FileNotFoundError:
-            return []
+            lines = []
+        self.logged = lines
+        return lines
 
     def remove(self) -> None:
         """Remove the bundle and all in it."""

@@ -9,13 +9,16 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from seatrial.conformance import processes, report
+from seatrial.conformance import processes, report, trace
+from seatrial.conformance.bundle import probe_binary
 from seatrial.conformance.errors import HarnessError, Hung, Malformed, Misbehaved
 from seatrial.conformance.runtime import parse_object
 from seatrial.conformance.spawn import Streams
 from seatrial.conformance.states import State
+from seatrial.conformance.trace import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -41,6 +44,7 @@ class Container:
         self.bundle = bundle
         self.id = identifier
         self.streams = Streams()
+        self.reports: list[Report] = []
         self.pid: int | None = None
         self.exit_status: int | None = None
         self.exists = False
@@ -61,6 +65,7 @@ class Container:
         if self.runtime.adapter.has("create", "pid_file"):
             values["pid_file"] = str(pid_file)
         values |= options
+        self._record_bundle()
         result = self.runtime.invoke("create", id=self.id, streams=self.streams, **values)
         self.exists = result.exit_status == 0
         self.refused = not self.exists
@@ -101,6 +106,8 @@ class Container:
             raise HarnessError(f"container {self.id} was not created, so nothing can be waited for")
         limit_s = self.runtime.timeout_s if timeout_s is None else timeout_s
         deadline = time.monotonic() + limit_s
+        if self._pidfd >= 0:
+            self._record("wait", self._seen)
         while self._pidfd >= 0:
             ready = self._poll(deadline)
             if self._pidfd in ready:
@@ -123,16 +130,21 @@ class Container:
                 f"the program ended with status {self.exit_status} and printed nothing"
                 f" (stderr {self.streams.stderr.content.decode(errors='backslashreplace')!r})"
             )
-        return report.parse(lines[-1])
+        found = report.parse(lines[-1])
+        self.reports.append(found)
+        return found
 
     def read_line(self) -> dict[str, Any]:
         """Return the next line that the probe printed, waiting for it."""
         deadline = time.monotonic() + self.runtime.timeout_s
+        read: list[bytes] = []
+        self._record("line", lambda: {"text": trace.text(b"".join(read))})
         while True:
             rest = self.streams.stdout.content[self._consumed :]
             line, newline, _ = rest.partition(b"\n")
             if newline:
                 self._consumed += len(line) + 1
+                read.append(line)
                 return report.parse_line(line)
             if self.streams.stdout.ended:
                 raise Malformed(
@@ -179,6 +191,34 @@ class Container:
         with contextlib.suppress(OverflowError, OSError):  # no such process
             self._pidfd = os.pidfd_open(int(text))
         self.pid = int(text)
+
+    # For the trace
+
+    def _record(self, do: str, later: Callable[[], dict[str, Any]]) -> None:
+        self.runtime.trace.append(Step(do, {"container": self.id}, later))
+
+    def _record_bundle(self) -> None:
+        found = trace.files(self.bundle.path, probe_binary())
+        members = {"path": str(self.bundle.path), "files": found}
+        self.runtime.trace.append(Step("bundle", members, self._logged))
+
+    def _logged(self) -> dict[str, Any]:
+        lines = self.bundle.logged
+        return {} if lines is None else {"log": [trace.cut(line) for line in lines]}
+
+    def _seen(self) -> dict[str, Any]:
+        """Return how the process ended, and the members of its report that the test looked at."""
+        asked = [
+            trace.member(found.line, name, found.get(name))
+            for found in self.reports
+            for name in found.asked
+        ]
+        said = self.streams.stderr.content
+        return {
+            "exit_status": self.exit_status,
+            "seen": list(filter(None, asked)),
+            "stderr": trace.text(said),
+        }
 
     # Its end
 

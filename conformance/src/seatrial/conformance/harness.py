@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.conformance import config as configs
 from seatrial.conformance import processes
-from seatrial.conformance.bundle import Bundle
+from seatrial.conformance.bundle import Bundle, probe_binary
 from seatrial.conformance.container import Container
 from seatrial.conformance.errors import Hung
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.runtime import Runtime
     from seatrial.conformance.session import Session
     from seatrial.conformance.spawn import Result
+    from seatrial.conformance.trace import Step
 
 #: How long a container process may take to be gone once the runtime has sent it SIGKILL.
 _GRACE_S = 1.0
@@ -33,6 +34,7 @@ class Journal:
 
     config: Config | bytes | None = None
     commands: list[Result] = field(default_factory=list)
+    trace: list[Step] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Harness:
         self._open = 0
         self._after_error = False
         self._killed = False
-        self._commands: list[Result] = []
+        self._done: tuple[list[Result], list[Step]] = [], []
 
     def __repr__(self) -> str:
         """Say it without an address, so that the examples of Hypothesis repeat."""
@@ -80,6 +82,12 @@ class Harness:
         config = configs.minimal(*act)
         config["ociVersion"] = self._session.config_version
         return config
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The paths that are the run's own: of its work folder, its cgroup, the probe."""
+        work, probe = str(self._session.work), str(probe_binary())
+        return {"work": work, "cgroup": self.cgroup, "probe": probe}
 
     @property
     def cgroup(self) -> str:
@@ -114,8 +122,9 @@ class Harness:
         config = self._placed(config, identifier)
         if self._open == 0:
             runtime.journal.clear()
+            runtime.trace.clear()
             self._after_error = self._killed = False
-            self.journal = Journal(config, runtime.journal)
+            self.journal = Journal(config, runtime.journal, runtime.trace)
         self._open += 1
         try:
             with contextlib.ExitStack() as stack:
@@ -208,7 +217,7 @@ class Harness:
 
         A container whose create failed is left as it is: whatever is there of it is a leak.
         """
-        journal = list(container.runtime.journal)
+        journal, trace = list(container.runtime.journal), list(container.runtime.trace)
         try:
             if container.exists and container.alive:
                 self._end(container)
@@ -218,8 +227,9 @@ class Harness:
             # The test has its verdict; the auditor ends and removes what is left.
             self._killed = self._killed or hung.killed
         finally:
-            self._commands = list(container.runtime.journal)
+            self._done = list(container.runtime.journal), list(container.runtime.trace)
             container.runtime.journal[:] = journal
+            container.runtime.trace[:] = trace
         self._after_error = self._after_error or container.refused
 
     def _end(self, container: Container) -> None:
@@ -234,5 +244,5 @@ class Harness:
         if what:
             self._session.auditor.clear()
         if what and not self._killed:
-            journal = Journal(self.journal.config, self._commands)
+            journal = Journal(self.journal.config, *self._done)
             self.leaks.append(Leak(tuple(what), self._after_error, journal))

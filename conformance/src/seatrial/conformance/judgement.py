@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LIMIT_CHARACTERS = 4000
 _COMMANDS = 8
+_STEPS = 200
 #: Clauses that the auditor's findings are about.
 _AFTER_ERROR = "runtime.errors.environment-restored"
 _AFTER_DELETE = "runtime.delete.removes-created-resources"
@@ -91,9 +92,13 @@ def _verdict(item: pytest.Item, call: pytest.CallInfo[None]) -> Verdict:
         leak = door.leaks[0]
         common["requirements"] = (_AFTER_ERROR if leak.after_error else _AFTER_DELETE,)
         return Verdict(
-            **common, **_evidence(leak.journal), status="fail", kind="leaked", audit=True
+            **common,
+            **_evidence(leak.journal, door.places),
+            status="fail",
+            kind="leaked",
+            audit=True,
         )
-    common |= _evidence(door.journal) if door else {}
+    common |= _evidence(door.journal, door.places) if door else {}
     if isinstance(error, Misbehaved | Hung):
         return Verdict(**common, status="fail", kind=error.kind)
     if isinstance(error, AssertionError | pytest.fail.Exception):
@@ -125,15 +130,18 @@ def _again(nodeid: str, adapter: Adapter, profile: Profile) -> str:
     return shlex.join(["pytest", test, "--runtime", name, *profile.arguments])
 
 
-def _evidence(journal: Journal) -> dict[str, Any]:
+def _evidence(journal: Journal, places: dict[str, str]) -> dict[str, Any]:
     config: Any = journal.config
     if isinstance(config, bytes):
         config = config.decode(errors="backslashreplace")
     with contextlib.suppress(ValueError, TypeError, RecursionError):
         # What JSON cannot say was not in a config.json either, but in a test that went wrong.
         json.dumps(config)
+        steps = [step.as_dict() for step in journal.trace[-_STEPS:]]
+        json.dumps(steps)
         return {
             "config": config,
             "commands": tuple(shlex.join(each.argv) for each in journal.commands[-_COMMANDS:]),
+            "trace": {**places, "steps": steps},
         }
     return {}

@@ -19,7 +19,21 @@ def raw(text: str) -> bytes:
 
 
 class Report(dict[str, Any]):
-    """The probe's report, as it was printed, with readings for what is asked most."""
+    """The probe's report, as it was printed, with readings for what is asked most.
+
+    ``line`` is the text that it was read from, ``asked`` the members that anybody looked at.
+    """
+
+    def __init__(self, document: dict[str, Any], line: str = "") -> None:
+        """Take the members of ``document``."""
+        super().__init__(document)
+        self.line = line
+        self.asked: dict[str, None] = {}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - what JSON holds
+        """Return one member, and remember that it was asked for."""
+        self.asked[name] = None
+        return super().__getitem__(name)
 
     @property
     def argv(self) -> list[bytes]:
@@ -54,7 +68,7 @@ def parse(line: str | bytes) -> Report:
     document = parse_line(line)
     if document.get("probe") != FORMAT:
         raise Malformed(f"not a report of the probe: {line[:200]!r}")
-    return Report(document)
+    return Report(document, line if isinstance(line, str) else line.decode(errors="replace"))
 
 
 def parse_line(line: str | bytes) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def _validator(kind: str | None = None) -> jsonschema.Draft202012Validator:
     """Return the validator of any line, or of one ``kind``, which can say better what is wrong."""
     schema = json.loads(schema_file("conformance-results.json").read_text(encoding="utf-8"))
     if kind is not None:
-        schema = schema["$defs"][kind]
+        schema = {**schema["$defs"][kind], "$defs": schema["$defs"]}
     return jsonschema.Draft202012Validator(schema)
 
 

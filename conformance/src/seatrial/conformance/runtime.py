@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.conformance import processes, spawn
+from seatrial.conformance import processes, spawn, trace
 from seatrial.conformance.adapters import locate
+from seatrial.conformance.bundle import probe_binary
 from seatrial.conformance.errors import Hung, Malformed, UnfitError
+from seatrial.conformance.trace import Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from seatrial.conformance.adapters import Adapter
     from seatrial.conformance.spawn import Result, Streams
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: The only variable that a runtime under test is given, beside the name of the run.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VERSION_CHARACTERS = 100
 
 
@@ -50,6 +53,7 @@ class Runtime:
     caller: tuple[str, ...] = ()
     umask: int = -1
     journal: list[Result] = field(default_factory=list, compare=False)
+    trace: list[Step] = field(default_factory=list, compare=False)
 
     @property
     def name(self) -> str:
@@ -81,16 +85,31 @@ class Runtime:
         **values: str | None,
     ) -> Result:
         """Run one verb of the adapter; raises ``Hung`` when it does not come back."""
-        result = spawn.run(
-            self.argv(verb, **values),
-            timeout_s=self.timeout_s,
-            environ={"PATH": _PATH, "SEATRIAL_RUN": self.run_name},
-            cwd=cwd or str(self.state_root.parent),
-            streams=streams,
-            pass_fds=pass_fds,
-            umask=self.umask,
-            **({} if stdin is None else {"stdin": stdin}),
-        )
+        argv = self.argv(verb, **values)
+        work = self.state_root.parent
+        members = {
+            "argv": argv,
+            "cwd": cwd or str(work),
+            "umask": None if self.umask < 0 else self.umask,
+            "descriptors": len(pass_fds) or None,
+            "files": trace.given(argv, work, probe_binary()) or None,
+        }
+        try:
+            result = spawn.run(
+                argv,
+                timeout_s=self.timeout_s,
+                environ={"PATH": PATH, "SEATRIAL_RUN": self.run_name},
+                cwd=cwd or str(work),
+                streams=streams,
+                pass_fds=pass_fds,
+                umask=self.umask,
+                **({} if stdin is None else {"stdin": stdin}),
+            )
+        except Hung:
+            self.trace.append(Step("run", members | {"hung": True}))
+            raise
+        said = {"stdout": trace.text(result.stdout), "stderr": trace.text(result.stderr)}
+        self.trace.append(Step("run", members | {"exit_status": result.exit_status} | said))
         self.journal.append(result)
         return result
 
@@ -148,7 +167,7 @@ def identify(adapter: Adapter, *, timeout_s: float = 10.0) -> Identity:
     others = frozenset(processes.children(os.getpid()))
     try:
         result = spawn.run(
-            [path, *adapter.version_arguments], timeout_s=timeout_s, environ={"PATH": _PATH}
+            [path, *adapter.version_arguments], timeout_s=timeout_s, environ={"PATH": PATH}
         )
         content = Path(path).read_bytes()
     except Hung as hung:

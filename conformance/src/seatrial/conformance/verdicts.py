@@ -32,7 +32,8 @@ class Verdict:
 
     ``kind`` tells failures apart: wrong, ignored (accepted without effect), malformed, crashed,
     hung, leaked.  ``because`` says why a failure is known.  ``commands`` are shell
-    lines, ``config`` the last container's ``config.json``.
+    lines, ``config`` the last container's ``config.json``, ``trace`` all that was done, for a
+    script that does it again.
     """
 
     test: str
@@ -47,6 +48,7 @@ class Verdict:
     example: str = ""
     config: Any = None
     commands: tuple[str, ...] = ()
+    trace: dict[str, Any] | None = None
     reproduce: str = ""
     audit: bool = False
     known: bool = False

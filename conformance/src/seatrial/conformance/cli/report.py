@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from seatrial.conformance import config as configs
 from seatrial.conformance import terminal
 from seatrial.conformance.errors import UsageError
-from seatrial.conformance.formats import badge, junit, markdown, page, tap
+from seatrial.conformance.formats import badge, bug, junit, markdown, page, tap
 from seatrial.conformance.formats.matrix import Matrix, columns_of
 from seatrial.conformance.registry import Registry, requirements_directory
 from seatrial.conformance.results import Results
@@ -41,6 +41,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--endpoint", action="store_true", help="as JSON for shields' endpoint badge instead"
     )
     image.add_argument("--runtime", metavar="NAME", help="which of several runtimes")
+    failure = _add(formats, "bug", _bug, "one failure as a folder: issue, script, bundle, evidence")
+    failure.add_argument(
+        "id", metavar="ID", help="of a requirement or a test, or a part of the latter's"
+    )
     config = _add(formats, "config", _config, "the config.json of a failure, and nothing else")
     config.add_argument("test", metavar="TEST", help="what the failed test's id contains")
 
@@ -54,13 +58,17 @@ def _add(
     parser = formats.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
     )
-    nargs = None if name in {"json", "config"} else "+"
+    nargs = None if name in {"json", "config", "bug"} else "+"
     parser.add_argument(
         "results", type=Path, metavar="RESULTS", nargs=nargs, help="a file of --results"
     )
     if name != "text":
         parser.add_argument(
-            "-o", "--output", type=Path, metavar="FILE", help="write there instead of to stdout"
+            "-o",
+            "--output",
+            type=Path,
+            metavar="DIR" if name == "bug" else "FILE",
+            help="the folder to make" if name == "bug" else "write there instead of to stdout",
         )
     parser.set_defaults(run=lambda arguments: _run(make, arguments))
     return parser
@@ -146,6 +154,14 @@ def _one(columns: Sequence[Column], name: str | None) -> Column:
     what = "no runtime" if not found else "several runtimes"
     of = f" named {name!r}" if name else ""
     raise UsageError(f"the results are of {what}{of}", hint=f"--runtime takes one of: {titles}")
+
+
+def _bug(arguments: argparse.Namespace) -> None:
+    files, registry = _load(arguments)
+    failure = bug.find(columns_of(files, registry), arguments.id)
+    folder = arguments.output or bug.default_folder(failure)
+    bug.write(failure, registry, folder)
+    print(folder)
 
 
 def _config(arguments: argparse.Namespace) -> bytes:

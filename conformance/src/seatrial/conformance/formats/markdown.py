@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.verdicts import Verdict
 
 # All that CommonMark or GitHub's tables, mentions and HTML could take for more than text.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@$-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&@$]|^[-+])")
 _GOT_CHARACTERS = 300
 
 
