@@ -105,6 +105,18 @@ def test_a_failure_is_known_if_all_of_it_is(no_expectations: Path) -> None:
     assert line(matrix(results(failed, crashed)), KILL).cells[0].status == "fail"
 
 
+def test_a_known_failure_that_passes_is_told_unless_few_examples_were_drawn(
+    no_expectations: Path,
+) -> None:
+    (no_expectations / "crun.toml").write_text(
+        f'[[expect]]\nrequirement = "{KILL}"\nstatus = "fail"\nreason = "r"\nurl = "https://u"\n'
+    )
+    seen = results(verdict("pass", KILL))
+    assert f"{KILL} passes, but is listed" in content_of(seen)
+    seen.header["profile"] = "quick"
+    assert f"{KILL} passes, but is listed" not in content_of(seen)
+
+
 def test_what_has_no_verdict_says_why() -> None:
     table = matrix(results(verdict("pass", KILL), spec="1.0.2"), results(verdict("pass", KILL)))
     untested = next(row for row in REGISTRY.values() if row.untested and row.since == "1.0.0")
