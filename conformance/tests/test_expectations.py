@@ -173,6 +173,18 @@ def test_it_applies_to_its_versions(
     assert found.applies(version, kernel) == applies
 
 
+def test_it_applies_to_its_view(path: Path, registry: Registry) -> None:
+    (found,) = expectations.load(write(path, when='{ view = "v2" }'), registry)
+    assert found.applies("1", "6.1", "v2")
+    assert not found.applies("1", "6.1", "v1")
+    assert not found.applies("1", "6.1")
+
+
+def test_an_unknown_view_is_refused(path: Path, registry: Registry) -> None:
+    with pytest.raises(UsageError, match="is not a view"):
+        expectations.load(write(path, when='{ view = "v3" }'), registry)
+
+
 # Against verdicts
 
 ANY = Expectation(KILL, "why", "https://example.org")

@@ -113,6 +113,19 @@ def test_v1_has_no_way_for_a_hole_and_says_so() -> None:
     assert v2_allows(wanted, "c", 1, 5, "r")
 
 
+def test_v1_has_a_way_for_a_hole_in_everything() -> None:
+    wanted = listed(
+        DENY_ALL,
+        {"allow": True, "type": "c", "access": "r"},
+        {"allow": True, "access": "rwm"},
+        {"allow": False, "type": "c", "major": 120, "access": "r"},
+    )
+    assert v1_rules(wanted)[0] is False
+    assert not v1_allows(wanted, "c", 120, 3, "r")
+    assert v1_allows(wanted, "c", 120, 3, "w")
+    assert v1_allows(wanted, "b", 120, 3, "rwm")
+
+
 def test_rules_read_as_the_kernel_writes_them() -> None:
     assert [rule.text() for rule in DEFAULTS[:3]] == ["c *:* m", "b *:* m", "c 1:3 rwm"]
 

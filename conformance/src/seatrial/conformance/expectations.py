@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from seatrial.conformance.cgroups import VIEWS
 from seatrial.conformance.data import data_directory
 from seatrial.conformance.errors import UsageError
 
@@ -41,10 +42,12 @@ class Expectation:
     test: str = ""
     version: SpecifierSet | None = None
     kernel: SpecifierSet | None = None
+    view: str = ""
 
-    def applies(self, runtime_version: str, kernel: str) -> bool:
-        """Whether it is about this version of the runtime on this kernel."""
-        return _within(self.version, runtime_version) and _within(self.kernel, kernel)
+    def applies(self, runtime_version: str, kernel: str, view: str = "") -> bool:
+        """Whether it is about this version of the runtime on this kernel, in this cgroup view."""
+        within = _within(self.version, runtime_version) and _within(self.kernel, kernel)
+        return within and self.view in {"", view}
 
     def covers(self, verdict: Verdict, requirement: str) -> bool:
         """Whether ``verdict`` on ``requirement`` is what it is about."""
@@ -104,6 +107,7 @@ def _entry(path: Path, number: int, entry: Any, registry: Registry) -> Expectati
         test=entry.get("test", ""),
         version=_specifier(where, when.get("version")),
         kernel=_specifier(where, when.get("kernel")),
+        view=_view(where, when.get("view", "")),
     )
 
 
@@ -121,8 +125,14 @@ def _check_keys(where: str, entry: Any) -> None:  # noqa: ANN401
     if not isinstance(entry.get("test", ""), str):
         raise UsageError(f"{where}: test has to be the name of a test")
     when = entry.get("when", {})
-    if not isinstance(when, dict) or not when.keys() <= {"version", "kernel"}:
-        raise UsageError(f"{where}: when takes version and kernel")
+    if not isinstance(when, dict) or not when.keys() <= {"version", "kernel", "view"}:
+        raise UsageError(f"{where}: when takes version, kernel and view")
+
+
+def _view(where: str, text: object) -> str:
+    if text != "" and text not in VIEWS:
+        raise UsageError(f"{where}: {text!r} is not a view", hint=", ".join(VIEWS))
+    return str(text)
 
 
 def _specifier(where: str, text: object) -> SpecifierSet | None:
@@ -150,13 +160,15 @@ def compare(
     expectations: Iterable[Expectation],
     runtime_version: str,
     kernel: str | None = None,
+    view: str = "",
 ) -> Outcome:
     """Mark the verdicts that are known failures, and find expectations that no longer hold.
 
-    ``kernel`` is the release that the verdicts are from; default: the running one.
+    ``kernel`` is the release that the verdicts are from; default: the running one.  ``view`` is
+    what the runtime saw of the cgroups.
     """
     kernel = platform.release() if kernel is None else kernel
-    active = [each for each in expectations if each.applies(runtime_version, kernel)]
+    active = [each for each in expectations if each.applies(runtime_version, kernel, view)]
     failed: set[Expectation] = set()
     passed: set[Expectation] = set()
     marked: list[Verdict] = []

@@ -229,6 +229,30 @@ def _cgroup_version(version: int) -> Callable[[], Evidence]:
     return look
 
 
+def _file_of(controller: str, v1: str, v2: str) -> Callable[[], Evidence]:
+    """Look for a file that the cgroups of a controller have, other than the root."""
+
+    def look() -> Evidence:
+        held = _controller(controller)
+        if not held:
+            return held
+        names = {controller, _V1_NAMES.get(controller, controller)}
+        each = next(each for each in _hierarchies_in_use() if names & each.controllers)
+        name = v2 if each.version == cgroups.V2 else v1
+        # The root lacks some of the files; a cgroup of the harness has them all.
+        found = any((folder / name).exists() for folder in (each.path, *cgroups.below(each.path)))
+        return Evidence(found, f"{name} {'exists' if found else 'does not exist'} at {each.path}")
+
+    return look
+
+
+def _bfq() -> Evidence:
+    for file in sorted(Path("/sys/block").glob("*/queue/scheduler")):
+        if "bfq" in file.read_text().replace("[", " ").replace("]", " ").split():
+            return Evidence(met=True, text=f"{file} knows bfq")
+    return Evidence(met=False, text="no /sys/block/*/queue/scheduler knows bfq")
+
+
 def _policy(name: str, refusal: Callable[[], str]) -> Callable[[], Evidence]:
     def look() -> Evidence:
         reason = refusal()
@@ -272,6 +296,11 @@ _NEEDS: dict[str, Callable[[], Evidence]] = {
     "seccomp-notify": _seccomp_notify,
     "hook": lambda: Evidence(met=True, text="the probe is the hook"),
     "pty": lambda: _exists("/dev/ptmx"),
+    "bfq": _bfq,
+    "blockdev": lambda: _exists("/dev/loop-control"),
+    "rdma": lambda: _exists("/sys/class/infiniband"),
+    "rt-group-sched": _file_of("cpu", "cpu.rt_runtime_us", "cpu.rt.runtime_us"),
+    "swap": _file_of("memory", "memory.memsw.limit_in_bytes", "memory.swap.max"),
     "resctrl": lambda: _exists("/sys/fs/resctrl/schemata"),
     "hugetlb": lambda: _exists("/sys/kernel/mm/hugepages"),
     "deadline-policy": _policy("SCHED_DEADLINE", scheduling.refusal_of_deadline),

@@ -11,12 +11,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seatrial.conformance import cgroups
 from seatrial.conformance.errors import HarnessError, UnfitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PR_SET_CHILD_SUBREAPER = 36
+
+#: How long a killed process may take to end before it is looked at for a reason.
+_PROMPT_S = 0.5
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -120,5 +124,7 @@ def end_all(spared: frozenset[int] = frozenset()) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for pid in victims:
-            wait(pid, timeout_s=5)
+            if not wait(pid, timeout_s=_PROMPT_S):
+                cgroups.thaw(pid)
+                wait(pid, timeout_s=5)
             reap(pid)

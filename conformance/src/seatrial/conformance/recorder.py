@@ -132,7 +132,7 @@ class Recorder:
         for runtime in self.plan.runtimes:
             own = [verdict for verdict in self.verdicts if verdict.runtime == runtime["name"]]
             expected = self.plan.expectations(runtime["name"])
-            seen = expectations.compare(own, expected, runtime["version"])
+            seen = expectations.compare(own, expected, runtime["version"], view=runtime["view"])
             if self.plan.profile.is_partial:
                 seen.unexpected_passes.clear()
             self.judged.append(terminal.Judged(runtime, seen, complete=complete))
@@ -149,8 +149,9 @@ class Recorder:
     def is_known(self, verdict: Verdict) -> bool:
         """Whether a failure is listed in the expectations of its runtime."""
         name = verdict.runtime
-        version = next((each["version"] for each in self.plan.runtimes if each["name"] == name), "")
-        seen = expectations.compare([verdict], self.plan.expectations(name), version)
+        runtime = next((each for each in self.plan.runtimes if each["name"] == name), {})
+        version, view = runtime.get("version", ""), runtime.get("view", "")
+        seen = expectations.compare([verdict], self.plan.expectations(name), version, view=view)
         return seen.verdicts[0].known
 
     @pytest.hookimpl(tryfirst=True)

@@ -67,7 +67,9 @@ def hierarchies() -> list[Hierarchy]:
         for line in lines:
             left, _, right = line.partition(" - ")
             target, kind = left.split(" ")[4], right.split(" ")
-            if target != ROOT and not target.startswith(ROOT + "/"):
+            if f"{ROOT}/".startswith(f"{target}/"):
+                found.clear()  # what was mounted there before is hidden now
+            elif not target.startswith(ROOT + "/"):
                 continue
             if kind[0] == "cgroup2":
                 found[target] = Hierarchy(target, 2, _words(f"{target}/cgroup.controllers"))

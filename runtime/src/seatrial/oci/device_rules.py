@@ -177,9 +177,16 @@ def v1_rules(wanted: list[Rule]) -> tuple[bool, list[Rule]]:
             denies, listed = True, _without(rule, listed)
         elif rule.allow == denies:
             listed = _with(rule, listed)
+            if denies and _is_everything(listed):
+                denies, listed = False, []
         else:
             listed = _reduced(rule, listed)
     return denies, [each for each in listed if each.access]
+
+
+def _is_everything(listed: list[Rule]) -> bool:
+    wide = {each.type for each in listed if each.major is each.minor is ANY and each.access == ALL}
+    return wide == {"c", "b"}
 
 
 def _without(rule: Rule, denied: list[Rule]) -> list[Rule]:

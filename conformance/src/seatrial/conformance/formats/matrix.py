@@ -205,7 +205,8 @@ def columns_of(files: Iterable[Results], registry: Registry) -> tuple[Column, ..
         for runtime in results.header["runtimes"]:
             own = [verdict for verdict in results.verdicts if verdict.runtime == runtime["name"]]
             known = expectations.for_runtime(runtime["name"], registry)
-            outcome = expectations.compare(own, known, runtime["version"], kernel)
+            view = str(runtime.get("view", ""))
+            outcome = expectations.compare(own, known, runtime["version"], kernel, view)
             if Profile(results.header.get("profile", "default")).is_partial:
                 outcome = replace(outcome, unexpected_passes=[])
             title = f"{runtime['name']} {runtime['version']}"
