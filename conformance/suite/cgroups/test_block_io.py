@@ -15,7 +15,7 @@ from seatrial.conformance.marks import needs, requirement
 from seatrial.conformance.placement import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from seatrial.conformance.block_devices import Device
     from seatrial.conformance.config import Config
@@ -64,7 +64,7 @@ def throttle(cgroup: Placement, member: str, device: Device) -> int | None:
     return int(line) if line.isdigit() else None
 
 
-def weights(cgroup: Placement, names: dict[int, tuple[str, ...]], key: str) -> list[int]:
+def weights(cgroup: Placement, names: Mapping[int, tuple[str, ...]], key: str) -> list[int]:
     """Return what is said about ``key``, a device or the default, in the files that hold weights.
 
     A cgroup of version 1 has the default in a file of its own.
@@ -85,7 +85,7 @@ def weights(cgroup: Placement, names: dict[int, tuple[str, ...]], key: str) -> l
 def test_weight_is_that_of_the_group(harness: Harness, data: st.DataObject) -> None:
     light = data.draw(st.integers(10, 900), "light")
     heavy = data.draw(st.integers(light + 100, 1000), "heavy")
-    seen = []
+    seen: dict[int, list[int]] = {}
     for weight in (light, heavy):
         with harness.container(limited(harness, weight=weight)) as container:
             # It was the weight of CFQ; which scheduler's it is today, the spec does not say.
@@ -93,12 +93,12 @@ def test_weight_is_that_of_the_group(harness: Harness, data: st.DataObject) -> N
                 harness.note("weight is refused")
                 return
             cgroup = Placement(container)
-            seen.append(weights(cgroup, WEIGHTS, "default"))
-    if cgroup.version == 1:
-        assert light in seen[0]
-        assert heavy in seen[1]
-    else:  # the spec has no formula
-        assert any(lighter < heavier for lighter, heavier in zip(*seen, strict=True)), seen
+            seen[weight] = weights(cgroup, WEIGHTS, "default")
+            if cgroup.version == 1:
+                assert weight in seen[weight]
+    # On version 2 the spec has no formula.
+    pairs = zip(seen[light], seen[heavy], strict=True)
+    assert any(lighter < heavier for lighter, heavier in pairs), seen
 
 
 @requirement("linux.cgroups.blkio.leaf-weight")

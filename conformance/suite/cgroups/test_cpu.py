@@ -107,7 +107,7 @@ def test_idle_is_that_of_the_cgroup(harness: Harness, idle: int) -> None:
 
 
 def available(kind: str) -> list[int]:
-    """Return the processors (``cpus``) or memory nodes (``mems``) that a cgroup of ours can have."""
+    """Return the processors (``cpus``) or memory nodes (``mems``) that a cgroup can have."""
     hierarchy = placement.hierarchy_of("cpuset")
     v1, v2 = f"cpuset.{kind}", f"cpuset.{kind}.effective"
     return numbers_of((hierarchy.path / (v1 if hierarchy.version == 1 else v2)).read_text())

@@ -57,13 +57,29 @@ def reserves(cgroup: Placement, size: str) -> bool:
     return cgroup.file("hugetlb", v1, v2).exists()
 
 
-@requirement("linux.cgroups.hugetlb.reservation-limit", "linux.cgroups.hugetlb.prefix-base-1024")
+@requirement("linux.cgroups.hugetlb.prefix-base-1024")
+@given(data=st.data())
+@settings(max_examples=10)
+def test_prefixes_count_in_steps_of_1024(harness: Harness, data: st.DataObject) -> None:
+    size = data.draw(st.sampled_from(page_sizes()), "size")
+    limit = data.draw(st.integers(0, 64), "pages") * size
+    with harness.created(
+        limited(harness, {"pageSize": name_of(size), "limit": limit})
+    ) as container:
+        cgroup = Placement(container)
+        kinds = [False, True] if reserves(cgroup, name_of(size)) else [False]
+        assert limit in [limit_of(cgroup, name_of(size), reserved=kind) for kind in kinds]
+
+
+@requirement("linux.cgroups.hugetlb.reservation-limit")
 @given(data=st.data())
 @settings(max_examples=15)
 def test_limit_is_that_of_reservations(harness: Harness, data: st.DataObject) -> None:
     size = data.draw(st.sampled_from(page_sizes()), "size")
     limit = data.draw(st.integers(0, 2**42), "limit")
-    with harness.created(limited(harness, {"pageSize": name_of(size), "limit": limit})) as container:
+    with harness.created(
+        limited(harness, {"pageSize": name_of(size), "limit": limit})
+    ) as container:
         cgroup = Placement(container)
         found = limit_of(cgroup, name_of(size), reserved=reserves(cgroup, name_of(size)))
         if found is None:
@@ -71,7 +87,8 @@ def test_limit_is_that_of_reservations(harness: Harness, data: st.DataObject) ->
         assert found == limit // size * size
         for other in page_sizes():
             if other != size:
-                assert limit_of(cgroup, name_of(other), reserved=True) is None
+                reserved = reserves(cgroup, name_of(other))
+                assert limit_of(cgroup, name_of(other), reserved=reserved) is None
 
 
 @requirement("linux.cgroups.hugetlb.usage-limit")
@@ -80,7 +97,9 @@ def test_limit_is_that_of_reservations(harness: Harness, data: st.DataObject) ->
 def test_limit_is_that_of_use(harness: Harness, data: st.DataObject) -> None:
     size = data.draw(st.sampled_from(page_sizes()), "size")
     limit = data.draw(st.integers(0, 2**42), "limit")
-    with harness.created(limited(harness, {"pageSize": name_of(size), "limit": limit})) as container:
+    with harness.created(
+        limited(harness, {"pageSize": name_of(size), "limit": limit})
+    ) as container:
         found = limit_of(Placement(container), name_of(size), reserved=False)
         assert found == limit // size * size
 

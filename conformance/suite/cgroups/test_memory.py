@@ -7,7 +7,7 @@ import mmap
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from seatrial.conformance import placement
@@ -62,6 +62,7 @@ def whole_pages(size: int) -> int:
 
 @requirement("linux.cgroups.memory.limit")
 @given(limit=sizes())
+@settings(max_examples=15)
 def test_limit_is_the_cap_on_memory(harness: Harness, limit: int) -> None:
     with harness.created(limited(harness, limit=limit)) as container:
         assert bytes_of(Placement(container), "limit") == whole_pages(limit)
@@ -69,6 +70,7 @@ def test_limit_is_the_cap_on_memory(harness: Harness, limit: int) -> None:
 
 @requirement("linux.cgroups.memory.reservation")
 @given(reservation=sizes())
+@settings(max_examples=15)
 def test_reservation_is_the_soft_cap(harness: Harness, reservation: int) -> None:
     with harness.created(limited(harness, reservation=reservation)) as container:
         cgroup = Placement(container)
@@ -89,6 +91,7 @@ def test_limit_and_reservation_go_together(harness: Harness, limit: int, reserva
 
 @requirement("linux.cgroups.memory.swap")
 @given(limit=sizes(), more=st.integers(0, 2**40))
+@settings(max_examples=15)
 def test_swap_is_the_cap_on_memory_and_swap_together(
     harness: Harness, limit: int, more: int
 ) -> None:
@@ -161,7 +164,9 @@ def test_swappiness_is_that_of_the_cgroup(harness: Harness, swappiness: int) -> 
 # 101 to 200 mean something to the kernel (since Linux 5.8), and nothing in the spec.
 @requirement("linux.cgroups.memory.swappiness")
 @given(swappiness=st.integers(101, 2**64 - 1))
-@settings(max_examples=10)
+@example(swappiness=101)
+@example(swappiness=2**64 - 1)
+@settings(max_examples=5)
 def test_swappiness_above_100_generates_an_error(harness: Harness, swappiness: int) -> None:
     result = harness.attempt(limited(harness, swappiness=swappiness))
     assert result.failed, result
@@ -197,6 +202,7 @@ def test_a_limit_below_the_present_use_is_refused(harness: Harness, limit: int) 
 
 
 @requirement("linux.cgroups.path.no-resources-limits-kept")
+@needs("controller:memory")
 @given(limit=sizes())
 @settings(max_examples=5)
 def test_without_resources_the_memory_limit_of_the_cgroup_is_kept(
@@ -205,9 +211,10 @@ def test_without_resources_the_memory_limit_of_the_cgroup_is_kept(
     config = harness.config("pause")
     config["linux"]["cgroupsPath"] = path = f"{harness.cgroup}/{harness.new_id()}"
     with harness.container(config) as container, placement.existing(path):
-        file = placement.folder(placement.hierarchy_of("memory"), path)
-        name = FILES["limit"][placement.hierarchy_of("memory").version - 1]
-        (file / name).write_text(str(limit))
+        hierarchy = placement.hierarchy_of("memory")
+        placement.enable("memory", path)
+        file = placement.folder(hierarchy, path) / FILES["limit"][hierarchy.version - 1]
+        file.write_text(str(limit))
         created = container.create()
         assert created.ok, created
         found = bytes_of(Placement(container), "limit")

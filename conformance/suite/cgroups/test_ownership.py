@@ -26,7 +26,7 @@ FALLBACK = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
 NOT_DELEGATED: dict[str, dict[str, Any] | None] = {
     "no-mount": None,
     "read-only": {"options": ["nosuid", "ro"]},
-    "elsewhere": {"destination": "/tmp/cgroup"},
+    "elsewhere": {"destination": "/elsewhere"},
 }
 
 in_a_user_namespace = pytest.mark.parametrize("userns", [True, False], ids=["userns", "no-userns"])
@@ -38,7 +38,7 @@ def delegated(
     *,
     userns: bool,
     cgroupns: bool = True,
-    mount: dict[str, Any] | None | bool = True,
+    mount: dict[str, Any] | bool | None = True,
 ) -> Config:
     """Return a config; by default all is said that lets the cgroup change hands.
 
@@ -85,7 +85,7 @@ def owners(harness: Harness, config: Config) -> list[dict[str, int]]:
     The cgroup itself has the name ``.``.
     """
     with harness.bundle(config) as bundle:
-        for path in (CGROUPS, "/tmp/cgroup"):
+        for path in (CGROUPS, "/elsewhere"):
             (bundle.rootfs / path.lstrip("/")).mkdir(parents=True)
         with harness.created(config, bundle=bundle) as container:
             folders = Placement(container).folders()
@@ -97,8 +97,9 @@ def owners(harness: Harness, config: Config) -> list[dict[str, int]]:
 
 
 def changed(harness: Harness, uid: int, *, userns: bool) -> dict[str, int] | None:
-    """Return who owns what in a cgroup that should have changed hands; ``None``, with a note, if
-    it did not: the change itself is a MAY.
+    """Return who owns what in a cgroup that should have changed hands.
+
+    ``None``, with a note, if it did not: the change itself is a MAY.
     """
     (found,) = owners(harness, delegated(harness, uid, userns=userns))
     if found["."] == 0:

@@ -27,12 +27,10 @@ def limited(harness: Harness, device: str, entry: dict[str, Any]) -> Config:
 
 
 @requirement("linux.cgroups.rdma.limits", "linux.cgroups.rdma.both-allowed")
-@given(
-    limits=st.dictionaries(st.sampled_from(list(KEYS)), st.integers(0, 2**31 - 2), min_size=1)
-)
+@given(limits=st.dictionaries(st.sampled_from(list(KEYS)), st.integers(0, 2**31 - 2), min_size=1))
 @settings(max_examples=10)
 def test_limits_are_those_of_the_device(harness: Harness, limits: dict[str, int]) -> None:
-    device = sorted(each.name for each in Path("/sys/class/infiniband").iterdir())[0]
+    device = min(each.name for each in Path("/sys/class/infiniband").iterdir())
     with harness.created(limited(harness, device, limits)) as container:
         line = Placement(container).keyed("rdma", "rdma.max", "rdma.max")[device]
         found = dict(word.split("=") for word in line.split())

@@ -41,7 +41,6 @@ FILES: dict[str, dict[str, st.SearchStrategy[str]]] = {
         "cpu.weight.nice": st.integers(-20, 19).map(str),
         "cpu.max": st.just("max 100000") | st.just("50000 100000"),
     },
-    "io": {"io.latency": st.just("")},
 }
 #: Files of which runtimes know nothing but the name.
 UNKNOWN = ("cgroup.max.depth", "cgroup.max.descendants", "memory.oom.group", "cpu.weight.nice")
@@ -58,7 +57,7 @@ OF_CONTROLLERS = {
 }
 #: Limits of version 1 of which version 2 has none, by controller (cgroup-v2.rst, "Deprecated v1
 #: Core Features", and the files that there are).
-WITHOUT_COUNTERPART = {
+WITHOUT_COUNTERPART: dict[str, tuple[str, dict[str, Any]]] = {
     "memory-kernel": ("memory", {"memory": {"kernel": 2**30}}),
     "memory-kernelTCP": ("memory", {"memory": {"kernelTCP": 2**30}}),
     "memory-swappiness": ("memory", {"memory": {"swappiness": 10}}),
@@ -88,7 +87,6 @@ def settings_here() -> dict[str, st.SearchStrategy[str]]:
         for controller, files in FILES.items()
         if controller in controllers() and (controller != "hugetlb" or _has_2mb())
         for name, values in files.items()
-        if controller != "io"
     }
 
 
@@ -175,9 +173,8 @@ def test_a_key_of_an_absent_controller_generates_an_error(
 )
 @requirement("linux.cgroups.unified.conversion-impossible-errors")
 def test_a_limit_that_has_no_counterpart_generates_an_error(harness: Harness, what: str) -> None:
-    resources: dict[str, Any] = WITHOUT_COUNTERPART[what][1]
     config = harness.config("pause")
-    config["linux"]["resources"] = resources
+    config["linux"]["resources"] = WITHOUT_COUNTERPART[what][1]
     result = harness.attempt(config)
     if result.ok:
         raise Ignored(f"{what} is accepted, and version 2 has nothing of the kind")

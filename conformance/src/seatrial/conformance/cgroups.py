@@ -131,17 +131,6 @@ class OwnCgroups:
                 folder.parent.rmdir()
 
 
-def thaw(pid: int) -> None:
-    """Let ``pid`` run: in a frozen cgroup of version 1 a process does not even end when killed."""
-    with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-        paths = [line.split(":", 2)[2] for line in lines if line.split(":")[1] == "freezer"]
-        for each in hierarchies():
-            if "freezer" in each.controllers:
-                for path in paths:
-                    (each.path / path.lstrip("/") / "freezer.state").write_text("THAWED")
-
-
 def below(top: Path) -> list[Path]:
     """Return the cgroups below ``top``, parents first."""
     found: list[Path] = []

@@ -39,9 +39,11 @@ class Rule:
 
     def entry(self) -> dict[str, Any]:
         """Return it as ``linux.resources.devices`` has it, without what is everything."""
-        members = {"major": self.major, "minor": self.minor}
-        if self.type != "a":
-            members = {"type": self.type, **members}
+        members = {
+            "type": None if self.type == "a" else self.type,
+            "major": self.major,
+            "minor": self.minor,
+        }
         given = {name: value for name, value in members.items() if value is not None}
         return {"allow": self.allow, **given, "access": self.access}
 

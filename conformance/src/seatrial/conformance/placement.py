@@ -119,7 +119,9 @@ def enable(controller: str, path: str) -> None:
     if hierarchy.version != V2 or controller in _CORE:
         return
     above = folder(hierarchy, path)
-    for each in reversed([each for each in above.parents if hierarchy.path in (each, *each.parents)]):
+    for each in reversed(
+        [each for each in above.parents if hierarchy.path in (each, *each.parents)]
+    ):
         (each / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
