@@ -126,6 +126,12 @@ def test_v1_has_a_way_for_a_hole_in_everything() -> None:
     assert v1_allows(wanted, "b", 120, 3, "rwm")
 
 
+def test_v1_need_not_have_what_a_rule_about_everything_takes_back() -> None:
+    hole = {"allow": False, "type": "b", "minor": 0, "access": "r"}
+    wanted = listed({"allow": True, "access": "rwm"}, hole, DENY_ALL)
+    assert v1_rules(wanted) == (True, list(DEFAULTS))
+
+
 def test_rules_read_as_the_kernel_writes_them() -> None:
     assert [rule.text() for rule in DEFAULTS[:3]] == ["c *:* m", "b *:* m", "c 1:3 rwm"]
 

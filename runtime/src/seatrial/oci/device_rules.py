@@ -170,23 +170,29 @@ def v1_rules(wanted: list[Rule]) -> tuple[bool, list[Rule]]:
     In v1 an entry of the list is taken away only by the same entry, so a rule about a part of an
     entry cannot be had: raises ``ConfigError``.
     """
-    denies = False
+    denies, rest = _last_word(wanted)
     listed: list[Rule] = []
-    for rule in wanted:
+    for rule in rest:
         if not denies and not rule.allow and rule.major is rule.minor is ANY:
             denies, listed = True, _without(rule, listed)
         elif rule.allow == denies:
             listed = _with(rule, listed)
-            if denies and _is_everything(listed):
-                denies, listed = False, []
         else:
             listed = _reduced(rule, listed)
     return denies, [each for each in listed if each.access]
 
 
-def _is_everything(listed: list[Rule]) -> bool:
-    wide = {each.type for each in listed if each.major is each.minor is ANY and each.access == ALL}
-    return wide == {"c", "b"}
+def _last_word(wanted: list[Rule]) -> tuple[bool, list[Rule]]:
+    """Return whether the last rule about every device denies, and the rules that come after it."""
+    for number in range(len(wanted) - 1, 0, -1):
+        pair = wanted[number - 1 : number + 1]
+        if (
+            {each.type for each in pair} == {"c", "b"}
+            and all(each.major is each.minor is ANY and each.access == ALL for each in pair)
+            and pair[0].allow == pair[1].allow
+        ):
+            return not pair[0].allow, wanted[number + 1 :]
+    return False, wanted
 
 
 def _without(rule: Rule, denied: list[Rule]) -> list[Rule]:
