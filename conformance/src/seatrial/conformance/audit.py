@@ -6,12 +6,13 @@ import contextlib
 import os
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from seatrial.conformance import namespaces, processes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from seatrial.conformance.cgroups import OwnCgroups
@@ -53,6 +54,16 @@ class Auditor:
             state=frozenset(self._state()),
             namespaces=frozenset(namespaces.current(kind) for kind in namespaces.PRIVATE),
         )
+
+    @contextlib.contextmanager
+    def sparing_mounts(self) -> Iterator[None]:
+        """Take the mounts that are there now for the surroundings, until the context closes."""
+        before = self.before.mounts
+        self.before = replace(self.before, mounts=self.look().mounts)
+        try:
+            yield
+        finally:
+            self.before = replace(self.before, mounts=before)
 
     def leaks(self) -> list[str]:
         """Return a line for each thing that was not there at first; empty if all is as it was.

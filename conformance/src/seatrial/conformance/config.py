@@ -70,6 +70,28 @@ def dumps(config: object) -> bytes:
     return json.dumps(config, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
+def mount(
+    destination: str, *options: str, source: object = "tmpfs", kind: str | None = "tmpfs"
+) -> Config:
+    """Return an entry of ``mounts``, by default of a tmpfs; without options it has no such member."""
+    entry: Config = {"destination": destination, "source": str(source)}
+    if kind is not None:
+        entry["type"] = kind
+    return entry | ({"options": [*options]} if options else {})
+
+
+def bind(destination: str, source: object, *options: str) -> Config:
+    """Return an entry of ``mounts`` that binds ``source``; ``bind`` is added to the options."""
+    return mount(destination, "bind", *options, source=source, kind="none")
+
+
+def with_mounts(config: Config, *entries: Config) -> Config:
+    """Return a copy of ``config`` with more mounts, after those that it has."""
+    edited = copy.deepcopy(config)
+    edited["mounts"] = [*edited.get("mounts", []), *entries]
+    return edited
+
+
 def without(config: Config, *path: str | int) -> Config:
     """Return a copy of ``config`` without the member at ``path``."""
     edited = copy.deepcopy(config)

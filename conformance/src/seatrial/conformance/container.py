@@ -134,6 +134,20 @@ class Container:
         self.reports.append(found)
         return found
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Wait for the end of the container process, and return the lines that the probe printed.
+
+        A probe that did not come to its end is Malformed.
+        """
+        lines = [report.parse_line(line) for line in self.output().splitlines()]
+        if self.exit_status != 0:
+            said = self.streams.stderr.content.decode(errors="backslashreplace")
+            raise Malformed(
+                f"the program ended with status {self.exit_status} after {len(lines)} lines"
+                f" (stderr {said!r})"
+            )
+        return lines
+
     def read_line(self) -> dict[str, Any]:
         """Return the next line that the probe printed, waiting for it."""
         deadline = time.monotonic() + self.runtime.timeout_s

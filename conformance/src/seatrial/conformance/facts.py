@@ -30,6 +30,7 @@ CAPABILITIES = (  # noqa: SIM905 - a list would be 41 lines long
 ).split()
 """Names in the order of their numbers (linux/capability.h)."""
 
+_ID_MAPPED_TMPFS = (6, 3)
 _V1_NAMES = {"io": "blkio"}
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -253,6 +254,14 @@ def _bfq() -> Evidence:
     return Evidence(met=False, text="no /sys/block/*/queue/scheduler knows bfq")
 
 
+def _id_mapped_mounts() -> Evidence:
+    # The bundles are on a tmpfs, which takes id mappings since that release.
+    allowed = _read("/proc/sys/user/max_user_namespaces") not in {None, "0"}
+    met = allowed and kernel_release() >= _ID_MAPPED_TMPFS
+    spaces = "there may be" if allowed else "there may be no"
+    return Evidence(met, f"kernel {platform.release()}, {spaces} user namespaces")
+
+
 def _policy(name: str, refusal: Callable[[], str]) -> Callable[[], Evidence]:
     def look() -> Evidence:
         reason = refusal()
@@ -295,6 +304,8 @@ _NEEDS: dict[str, Callable[[], Evidence]] = {
     "seccomp": _seccomp,
     "seccomp-notify": _seccomp_notify,
     "hook": lambda: Evidence(met=True, text="the probe is the hook"),
+    "idmap": _id_mapped_mounts,
+    "mount-propagation": lambda: Evidence(met=True, text="the harness makes shared mounts itself"),
     "pty": lambda: _exists("/dev/ptmx"),
     "bfq": _bfq,
     "blockdev": lambda: _exists("/dev/loop-control"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seatrial.conformance import config as configs
-from seatrial.conformance import processes
+from seatrial.conformance import namespaces, processes
 from seatrial.conformance.bundle import Bundle, probe_binary
 from seatrial.conformance.container import Container
 from seatrial.conformance.errors import Hung
@@ -104,6 +104,32 @@ class Harness:
             bundle.remove()
 
     @contextlib.contextmanager
+    def mounted(
+        self,
+        source: object,
+        target: object,
+        fstype: str | None = None,
+        *,
+        flags: int = 0,
+        data: str = "",
+        shared: bool = False,
+    ) -> Iterator[None]:
+        """Have something mounted on the host, which here is the run's own mount namespace.
+
+        Opened before a container and closed after it, so that it is none of that container's.
+        """
+        namespaces.mount(str(source), str(target), fstype, flags, data)
+        try:
+            if shared:
+                namespaces.mount("none", str(target), None, namespaces.MS_SHARED)
+            with self._session.auditor.sparing_mounts():
+                yield
+        finally:
+            # The auditor has its word on a runtime that was faster.
+            with contextlib.suppress(OSError):
+                namespaces.umount(str(target), namespaces.MNT_DETACH)
+
+    @contextlib.contextmanager
     def container(
         self,
         config: Config | bytes,
@@ -185,6 +211,16 @@ class Harness:
             result = container.delete()
             assert result.ok, result  # noqa: S101 - a verdict
             return report
+
+    def lines(self, config: Config, **options: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+        """Create, start, wait for and delete a container, and return what its probe's acts said."""
+        with self.created(config, **options) as container:
+            result = container.start()
+            assert result.ok, result  # noqa: S101 - a verdict
+            lines = container.lines()
+            result = container.delete()
+            assert result.ok, result  # noqa: S101 - a verdict
+            return lines
 
     def attempt(self, config: Config | bytes, **options: Any) -> Result:  # noqa: ANN401
         """Create and, if that succeeds, start a container; return the last of these results.

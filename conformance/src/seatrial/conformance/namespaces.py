@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from seatrial.conformance.errors import UnfitError
@@ -20,8 +20,10 @@ CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWNET = 0x40000000
 
+MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
+MS_SHARED = 1 << 20
 MNT_DETACH = 2
 
 #: The namespaces the harness has for itself: a hostname, a sysctl or a mount changed by a
@@ -90,19 +92,40 @@ def inside(pid: int, kind: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Mount:
-    """One line of mountinfo: where it is, what it is (proc(5))."""
+    """One line of mountinfo: where it is, what it is and how (proc_pid_mountinfo(5)).
+
+    ``options`` are those of the mount, ``filesystem_options`` those that all mounts of its
+    filesystem share; ``propagation`` has the words ``shared``, ``master``, ``propagate_from`` and
+    ``unbindable`` without the numbers of peer groups.
+    """
 
     target: str
     root: str
     fstype: str
     source: str
+    options: frozenset[str] = field(default=frozenset(), compare=False)
+    filesystem_options: frozenset[str] = field(default=frozenset(), compare=False)
+    propagation: frozenset[str] = field(default=frozenset(), compare=False)
 
     @classmethod
     def parse(cls, line: str) -> Mount:
         """Read one line; octal escapes are resolved."""
         left, _, right = line.partition(" - ")
         fields, kind = left.split(" "), right.split(" ")
-        return cls(_plain(fields[4]), _plain(fields[3]), kind[0], _plain(kind[1]))
+        return cls(
+            _plain(fields[4]),
+            _plain(fields[3]),
+            kind[0],
+            _plain(kind[1]),
+            frozenset(fields[5].split(",")),
+            frozenset(kind[2].split(",")),
+            frozenset(tag.partition(":")[0] for tag in fields[6:]),
+        )
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written through it, be it the mount's doing or its filesystem's."""
+        return "ro" in self.options or "ro" in self.filesystem_options
 
 
 def _plain(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from seatrial.conformance.errors import Malformed
+from seatrial.conformance.errors import Malformed, Misbehaved
 from seatrial.conformance.facts import CAPABILITIES
 from seatrial.conformance.namespaces import Mount
 
@@ -54,6 +54,13 @@ class Report(dict[str, Any]):
     def mounts(self) -> list[Mount]:
         """What is mounted in the container; empty without /proc."""
         return [Mount.parse(line) for line in self["mountinfo"] or ()]
+
+    def mount(self, target: str) -> Mount:
+        """Return the mount on top at ``target``; raises ``Misbehaved`` if there is none."""
+        found = [each for each in self.mounts if each.target == target]
+        if not found:
+            raise Misbehaved(f"nothing is mounted at {target} in the container")
+        return found[-1]
 
     def capabilities(self, kind: str) -> set[str]:
         """Return the names in one capability set: effective, permitted, bounding, ..."""
