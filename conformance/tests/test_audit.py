@@ -144,3 +144,15 @@ def test_a_root_that_was_removed_holds_no_state(session: Session, auditor: Audit
 def test_another_namespace_of_the_caller_is_found(auditor: Auditor) -> None:
     namespaces.unshare(namespaces.CLONE_NEWUTS)
     assert auditor.leaks() == ["the caller is in other namespaces than before"]
+
+
+def test_mounts_that_are_spared_are_none_of_a_containers(auditor: Auditor, folder: Path) -> None:
+    namespaces.mount("tmpfs", str(folder), "tmpfs")
+    with auditor.sparing_mounts():
+        assert auditor.leaks() == []
+        namespaces.umount(str(folder))
+        assert len(auditor.leaks()) == 1
+        namespaces.mount("tmpfs", str(folder), "tmpfs")
+    assert len(auditor.leaks()) == 1
+    auditor.clear()
+    assert auditor.leaks() == []

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 #: Words of the vocabulary that nothing looks for yet: what needs them is skipped everywhere.
 NOT_LOOKED_FOR = {
-    *("bfq", "blockdev", "compat32", "fs-iversion", "idmap", "mount-propagation", "netdev-dummy"),
+    *("bfq", "blockdev", "compat32", "fs-iversion", "netdev-dummy"),
     *("no-resctrl", "numa", "rdma", "resctrl-mon", "rt-group-sched", "swap", "vm"),
 }
 #: What there is where the suite can run at all.
-EVERYWHERE = {"mntns", "pidns", "utsns", "ipcns", "netns", "hook"}
+EVERYWHERE = {"mntns", "pidns", "utsns", "ipcns", "netns", "hook", "mount-propagation"}
 
 
 @pytest.fixture

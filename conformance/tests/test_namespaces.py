@@ -145,3 +145,19 @@ def test_the_namespaces_from_before_can_be_visited() -> None:
             assert namespaces.current("net") == before
         assert namespaces.current("net") == own != before
     assert namespaces.current("net") == before
+
+
+@pytest.mark.parametrize(
+    ("line", "propagation", "read_only"),
+    [
+        ("1 2 0:1 / / rw,nosuid - tmpfs none rw,size=4k", set(), False),
+        ("1 2 0:1 / / ro shared:1 master:2 - tmpfs none rw", {"shared", "master"}, True),
+        ("1 2 0:1 / / rw unbindable - tmpfs none ro", {"unbindable"}, True),
+    ],
+)
+def test_a_line_of_mountinfo_says_how_it_is_mounted(
+    line: str, propagation: set[str], *, read_only: bool
+) -> None:
+    mount = Mount.parse(line)
+    assert (set(mount.propagation), mount.read_only) == (propagation, read_only)
+    assert mount.options | mount.filesystem_options >= {"rw"}

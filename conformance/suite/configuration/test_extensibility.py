@@ -23,6 +23,7 @@ from seatrial.conformance.strategies.documents import (
 if TYPE_CHECKING:
     from seatrial.conformance.harness import Harness
 
+
 @requirement("config.extensibility.unknown-ignored", "config.extensibility.unknown-no-error")
 def test_unknown_members_at_any_depth_change_nothing(harness: Harness) -> None:
     config = large(harness.config())

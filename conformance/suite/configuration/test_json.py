@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.config import Config
     from seatrial.conformance.harness import Harness
 
+
 def placed(harness: Harness, *act: str) -> Config:
     """Return a config in a cgroup of the run's own, to be written as bytes."""
     config = harness.config(*act)

@@ -69,7 +69,9 @@ def test_what_is_written_through_a_bind_mount_is_in_its_source(harness: Harness)
 
 
 @requirement("config.mounts.bind-iff-option", "config.mounts.type.dummy-for-bind")
-@pytest.mark.parametrize("kind", [None, "none", "bind", "", "tmpfs", "proc", "no such type"], ids=str)
+@pytest.mark.parametrize(
+    "kind", [None, "none", "bind", "", "tmpfs", "proc", "no such type"], ids=str
+)
 @pytest.mark.parametrize("option", ["bind", "rbind"])
 def test_the_option_makes_a_bind_mount_whatever_the_type_says(
     harness: Harness, option: str, kind: str | None

@@ -79,7 +79,8 @@ def test_a_destination_may_have_any_name_and_depth(harness: Harness, place: str)
 
 @requirement("config.mounts.destination-inside-container")
 @pytest.mark.parametrize(
-    "target", ["{outside}", "../../outside", "/../../../../../../..{outside}", "in/../../../outside"]
+    "target",
+    ["{outside}", "../../outside", "/../../../../../../..{outside}", "in/../../../outside"],
 )
 @pytest.mark.parametrize("last", [True, False], ids=["the link itself", "below the link"])
 def test_no_link_leads_a_destination_out_of_the_container(
@@ -123,8 +124,10 @@ def test_dots_do_not_lead_a_destination_out_of_the_container(harness: Harness) -
         assert container.report().mount("/m").source == "x"
 
 
-@requirement("config.mounts.destination-relative-allowed", "config.mounts.destination-relative-to-root")
-@pytest.mark.parametrize("cwd", ["/", "/tmp"])
+@requirement(
+    "config.mounts.destination-relative-allowed", "config.mounts.destination-relative-to-root"
+)
+@pytest.mark.parametrize("cwd", ["/", "/proc"])
 @pytest.mark.parametrize("place", ["m", "m/below", "./m", "tmp"])
 def test_a_relative_destination_counts_from_the_root(
     harness: Harness, cwd: str, place: str
@@ -136,8 +139,9 @@ def test_a_relative_destination_counts_from_the_root(
 
 
 @requirement("config.mounts.destination-absolute-required")
-def test_a_relative_destination_is_refused(harness: Harness) -> None:
-    assert harness.attempt(with_mounts(harness.config("exit", "0"), mount("m"))).failed
+def test_the_reaction_to_a_relative_destination_is_recorded(harness: Harness) -> None:
+    failed = harness.attempt(with_mounts(harness.config("exit", "0"), mount("m"))).failed
+    harness.note(f"a relative destination is {'refused' if failed else 'accepted'}")
 
 
 # Source

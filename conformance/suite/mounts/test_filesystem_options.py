@@ -94,7 +94,7 @@ def test_options_of_the_filesystem_reach_it(
     assert f"mode={mode:03o}" in seen or mode == _MODE
 
 
-@requirement("config.mounts.options.unknown-as-data")
+@requirement("config.mounts.options.unknown-as-data", "config.mounts.mount8-options")
 @given(options=st.permutations(["nosuid", "size=64k", "noexec", "mode=700", "nodiratime"]))
 def test_options_of_the_filesystem_may_stand_among_others(
     harness: Harness, options: list[str]

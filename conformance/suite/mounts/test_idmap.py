@@ -54,7 +54,7 @@ def looking(harness: Harness, entry: Config, *ids: int) -> Config:
     return with_mounts(harness.config(*acts[:-1]), entry)
 
 
-def mapped(*options: str, uids: Any = None, gids: Any = None) -> Config:  # noqa: ANN401 - JSON
+def mapped(*options: str, uids: Any = None, gids: Any = None) -> Config:
     """Return the entry of the tree's mount, with these mappings of its own."""
     entry = mount("/m", *options, source="source", kind="none")
     return entry | {
@@ -111,7 +111,7 @@ def test_the_source_of_a_mapped_mount_may_be_seen_from_the_bundle(harness: Harne
     config = with_mounts(harness.config("stat", "/m"), entry)
     with harness.bundle(config) as bundle:
         (bundle.path / "source").mkdir()
-        assert harness.lines(config, bundle=bundle)[0].get("uid") == 5000  # noqa: PLR2004 - of _ONE
+        assert harness.lines(config, bundle=bundle)[0].get("uid") == 5000
 
 
 @requirement("config.mounts.idmap.mount-mappings-used")
@@ -246,12 +246,14 @@ def test_what_mappings_do_without_an_option_is_recorded(harness: Harness) -> Non
             return
         assert container.start().ok
         seen = [line.get("uid") for line in container.lines()]
-        what = {
+        what: dict[tuple[int | None, int | None], str] = {
             (5007, 7): "map the mount",
             (5007, None): "map the mount, and nothing is mounted below it",
             (5007, 5007): "map all mounts below too",
         }
-        harness.note(f"mappings without idmap or ridmap {what.get(tuple(seen), 'have no effect')}")
+        harness.note(
+            f"mappings without idmap or ridmap {what.get((seen[0], seen[1]), 'have no effect')}"
+        )
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,8 @@ def test_the_reaction_to_half_a_mapping_is_recorded(
     config = with_mounts(harness.config("exit", "0"), mapped("bind", "idmap", **{given_one: _ONE}))
     with tree(harness, config, ()) as bundle:
         failed = harness.attempt(config, bundle=bundle).failed
-        harness.note(f"{given_one[:-1]}Mappings without {other[:-1]}Mappings are {'refused' if failed else 'accepted'}")
+        said = "refused" if failed else "accepted"
+        harness.note(f"{given_one[:-1]}Mappings without {other[:-1]}Mappings are {said}")
 
 
 @requirement("config.mounts.mappings.entry-format")

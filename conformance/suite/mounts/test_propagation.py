@@ -58,9 +58,7 @@ def seen(harness: Harness, *options: str, shared: bool = False) -> list[frozense
     ],
 )
 @pytest.mark.parametrize("where", ["bind", "tmpfs"])
-def test_a_mount_has_the_propagation_of_its_option(
-    harness: Harness, where: str, name: str
-) -> None:
+def test_a_mount_has_the_propagation_of_its_option(harness: Harness, where: str, name: str) -> None:
     entry = bind("/m", "source", name) if where == "bind" else mount("/m", name)
     config = with_mounts(harness.config(), entry)
     with harness.bundle(config) as bundle:
@@ -157,7 +155,9 @@ def test_a_mount_in_the_container_does_not_reach_the_host(harness: Harness, name
     config["linux"]["rootfsPropagation"] = "slave"
     held = ["CAP_SYS_ADMIN"]
     config["process"]["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), held)
-    with tree(harness, config, shared=True) as bundle:
-        with harness.running(config, bundle=bundle) as container:
-            assert container.read_line()["ok"]
-            assert "new" not in [each.source for each in namespaces.mounts()]
+    with (
+        tree(harness, config, shared=True) as bundle,
+        harness.running(config, bundle=bundle) as container,
+    ):
+        assert container.read_line()["ok"]
+        assert "new" not in [each.source for each in namespaces.mounts()]

@@ -173,8 +173,13 @@ def test_a_new_filesystem_may_have_a_recursive_attribute(harness: Harness, name:
     assert Flags.shown(report.mount("/m")) == expected([name])
 
 
-@requirement("config.mounts.option.rro", "config.mounts.option.rnoexec")
-@pytest.mark.parametrize("name", ["ro", "noexec"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=requirement(f"config.mounts.option.r{name}"))
+        for name in ("ro", "noexec")
+    ],
+)
 def test_a_bound_file_may_have_a_recursive_attribute(harness: Harness, name: str) -> None:
     entry = mount("/m", "bind", f"r{name}", source="source", kind="none")
     config = with_mounts(harness.config(), entry)

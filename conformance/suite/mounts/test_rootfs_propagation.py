@@ -84,7 +84,7 @@ def test_an_unbindable_root_says_so(harness: Harness) -> None:
 @requirement("linux.rootfs-propagation.unbindable")
 @pytest.mark.parametrize("value", ["unbindable", "private"])
 def test_only_an_unbindable_root_cannot_be_bound(harness: Harness, value: str) -> None:
-    act = ("mount", "/", "/tmp", "", str(namespaces.MS_BIND), "")
+    act = ("mount", "/", "/proc", "", str(namespaces.MS_BIND), "")
     line = harness.lines(propagating(harness, value, *act))[0]
     assert line.get("errno") == ("EINVAL" if value == "unbindable" else None)
 
@@ -122,15 +122,19 @@ def test_a_mount_on_the_host_arrives_only_in_a_slave(
 )
 def test_a_mount_in_the_container_does_not_reach_the_host(harness: Harness, value: str) -> None:
     config = propagating(harness, value, *_MOUNT_NEW, "+", "pause")
-    with shared_root(harness, config) as bundle:
-        with harness.running(config, bundle=bundle) as container:
-            assert container.read_line()["ok"]
-            assert "new" not in [each.source for each in namespaces.mounts()]
+    with (
+        shared_root(harness, config) as bundle,
+        harness.running(config, bundle=bundle) as container,
+    ):
+        assert container.read_line()["ok"]
+        assert "new" not in [each.source for each in namespaces.mounts()]
 
 
 @requirement("linux.rootfs-propagation.unknown-value-errors")
 @settings(max_examples=10)
-@given(value=st.text(st.characters(codec="ascii", categories=("Ll", "Lu")), min_size=1, max_size=12))
+@given(
+    value=st.text(st.characters(codec="ascii", categories=("Ll", "Lu")), min_size=1, max_size=12)
+)
 @pytest.mark.parametrize("known", ["", *_VALUES])
 def test_an_unknown_propagation_is_an_error(harness: Harness, known: str, value: str) -> None:
     config = harness.config("exit", "0")

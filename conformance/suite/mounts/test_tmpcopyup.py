@@ -31,5 +31,5 @@ def test_tmpcopyup_fills_a_tmpfs_with_what_it_hides(harness: Harness) -> None:
             file, link, status, _ = container.lines()
             assert file.get("content") == "text"
             assert link.get("target") == "in/file"
-            assert status["mode"] == 0o640  # noqa: PLR2004 - as above
+            assert status["mode"] == 0o640
         assert (place / "in" / "file").read_text() == "text"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from seatrial.conformance.harness import Harness
 
 
-
 @requirement("config.mounts.type.selects-filesystem", "config.mounts.parameters-as-mount2")
 @pytest.mark.parametrize("kind", ["tmpfs", "ramfs", "proc", "sysfs", "mqueue", "devpts"])
 def test_a_mount_is_of_the_type_that_is_named(harness: Harness, kind: str) -> None:

@@ -54,7 +54,16 @@ def test_what_proc_shows_can_be_masked(harness: Harness, path: str) -> None:
 @requirement("linux.masked-paths.unreadable")
 def test_what_is_mounted_can_be_masked(harness: Harness) -> None:
     config = masking(
-        harness, ["/m/file", "/m/in", "/n"], "read", "/m/file", "+", "list", "/m/in", "+", "list", "/n"
+        harness,
+        ["/m/file", "/m/in", "/n"],
+        "read",
+        "/m/file",
+        "+",
+        "list",
+        "/m/in",
+        "+",
+        "list",
+        "/n",
     )
     config = with_mounts(config, bind("/m", "source"), mount("/n"), mount("/n/in"))
     with harness.bundle(config) as bundle:
@@ -68,7 +77,9 @@ def test_what_is_mounted_can_be_masked(harness: Harness) -> None:
 
 @requirement("linux.masked-paths.unreadable")
 def test_nobody_writes_through_a_mask(harness: Harness) -> None:
-    config = masking(harness, ["/file", "/in"], "write", "/file", "new", "+", "write", "/in/f", "new")
+    config = masking(
+        harness, ["/file", "/in"], "write", "/file", "new", "+", "write", "/in/f", "new"
+    )
     with harness.bundle(config) as bundle:
         (bundle.rootfs / "in").mkdir()
         (bundle.rootfs / "in" / "f").write_text("text")
@@ -101,7 +112,9 @@ def test_what_becomes_of_the_target_of_a_masked_link_is_recorded(
             assert container.start().ok
             link, file = container.lines()
             assert shows_nothing(link)
-            harness.note(f"a masked link's target {'too' if shows_nothing(file) else 'not'} masked")
+            harness.note(
+                f"a masked link's target is {'masked too' if shows_nothing(file) else 'not masked'}"
+            )
 
 
 @requirement("linux.masked-paths.absolute")

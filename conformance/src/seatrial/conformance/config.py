@@ -73,7 +73,7 @@ def dumps(config: object) -> bytes:
 def mount(
     destination: str, *options: str, source: object = "tmpfs", kind: str | None = "tmpfs"
 ) -> Config:
-    """Return an entry of ``mounts``, by default of a tmpfs; without options it has no such member."""
+    """Return an entry of ``mounts``, by default of a tmpfs; no options, no such member."""
     entry: Config = {"destination": destination, "source": str(source)}
     if kind is not None:
         entry["type"] = kind

@@ -104,7 +104,7 @@ class Harness:
             bundle.remove()
 
     @contextlib.contextmanager
-    def mounted(
+    def mounted(  # noqa: PLR0913 - those of mount(2), and what is done next
         self,
         source: object,
         target: object,

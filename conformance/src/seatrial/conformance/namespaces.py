@@ -124,7 +124,7 @@ class Mount:
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing can be written through it, be it the mount's doing or its filesystem's."""
+        """Whether nothing can be written through it, for the mount's or its filesystem's sake."""
         return "ro" in self.options or "ro" in self.filesystem_options
 
 

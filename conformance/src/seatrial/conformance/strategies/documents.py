@@ -1,4 +1,4 @@
-"""Whole configs as JSON documents: a large valid one, its members in another order, and more of them."""
+"""Whole configs as JSON: a large valid one, its members in another order, and more of them."""
 
 from __future__ import annotations
 
@@ -117,10 +117,16 @@ def unknown_names() -> st.SearchStrategy[str]:
 
 def anything() -> st.SearchStrategy[Any]:
     """Any JSON, some of it deep."""
-    plain = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts()
-    plain |= st.floats(allow_nan=False, allow_infinity=False)
+    plain: st.SearchStrategy[Any] = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53), 2**53),
+        st.floats(allow_nan=False, allow_infinity=False),
+        texts(),
+    )
     return st.recursive(
-        plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3)
+        plain,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts(), inner, max_size=3),
     )
 
 

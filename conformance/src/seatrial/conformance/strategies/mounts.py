@@ -1,8 +1,8 @@
 """Options of mounts, and a model of what the mounts that they are for must show.
 
 The model says what mount(8) makes of a list: each option sets or clears a flag, and the last
-one of an option and its opposites counts.  Lists for which versions of mount(8) differ are not drawn: several
-kinds of access times at once, or one flag both for a mount and for all mounts below it.
+one of an option and its opposites counts.  Lists for which versions of mount(8) differ are not
+drawn: several kinds of access times at once, or a flag both of a mount and of all below it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,15 @@ SYMLINKS = {"nosymfollow": "symfollow"}
 
 #: mount(2)
 _NUMBERS = {
-    **{"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "nosymfollow": 256},
-    **{"noatime": 1 << 10, "nodiratime": 1 << 11, "relatime": 1 << 21, "strictatime": 1 << 24},
+    "ro": 1,
+    "nosuid": 2,
+    "nodev": 4,
+    "noexec": 8,
+    "nosymfollow": 256,
+    "noatime": 1 << 10,
+    "nodiratime": 1 << 11,
+    "relatime": 1 << 21,
+    "strictatime": 1 << 24,
 }
 _MS_REMOUNT = 32
 _OPPOSITES = {**FLAGS, **FILESYSTEM_FLAGS, **ACCESS_TIMES, **SYMLINKS}
@@ -50,10 +57,9 @@ class Flags:
     def shown(cls, mount: Mount) -> Flags:
         """Return those that mountinfo shows."""
         own = mount.options & _PER_MOUNT | ({"ro"} if mount.read_only else frozenset())
-        times = [name for name in ("noatime", "relatime") if name in mount.options]
-        return cls(
-            own, mount.filesystem_options & set(FILESYSTEM_FLAGS), (times or ["strictatime"])[0]
-        )
+        times = [name for name in ACCESS_TIMES if name in mount.options]
+        filesystem = mount.filesystem_options & set(FILESYSTEM_FLAGS)
+        return cls(own, filesystem, times[0] if times else "strictatime")
 
     def after(self, options: Sequence[str]) -> Flags:
         """Return what a list of options makes of these, each in its turn."""
@@ -86,13 +92,15 @@ def flag_sets(*tables: dict[str, str]) -> st.SearchStrategy[list[str]]:
     pairs = [pair for table in tables for pair in table.items() if table is not ACCESS_TIMES]
     some = st.tuples(*(st.sampled_from(["", *(name for name in pair if name)]) for pair in pairs))
     times = st.sampled_from(["", *ACCESS_TIMES] if ACCESS_TIMES in tables else [""])
-    chosen = st.tuples(some, times).map(lambda drawn: [name for name in (*drawn[0], drawn[1]) if name])
+    chosen = st.tuples(some, times).map(
+        lambda drawn: [name for name in (*drawn[0], drawn[1]) if name]
+    )
     return chosen.flatmap(st.permutations)
 
 
 @st.composite
 def lists(draw: st.DrawFn, *tables: dict[str, str]) -> list[str]:
-    """Options with repetitions and opposites, some after ``defaults``."""
+    """Options with repetitions and opposites."""
     time = draw(st.sampled_from(sorted(ACCESS_TIMES)))
     names = {
         name
@@ -101,8 +109,7 @@ def lists(draw: st.DrawFn, *tables: dict[str, str]) -> list[str]:
         for name in pair
         if name and (table is not ACCESS_TIMES or pair[0] == time or name == pair[1])
     }
-    first = draw(st.sampled_from([[], ["defaults"]]))
-    return first + draw(st.lists(st.sampled_from(sorted(names)), min_size=1, max_size=12))
+    return draw(st.lists(st.sampled_from(sorted(names)), min_size=1, max_size=12))
 
 
 def mount_flags(options: Sequence[str]) -> int:

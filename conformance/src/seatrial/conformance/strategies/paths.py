@@ -1,4 +1,4 @@
-"""Files and folders below the root, some of them chosen for ``maskedPaths`` or ``readonlyPaths``."""
+"""Files and folders below the root, some chosen for ``maskedPaths`` or ``readonlyPaths``."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def trees(draw: st.DrawFn) -> Tree:
             unique=True,
         )
     )
-    folders, files = [_TOP], []
+    folders: list[str] = [_TOP]
+    files: list[str] = []
     for name in names:
         path = f"{draw(st.sampled_from(folders))}/{name}"
         (folders if draw(st.booleans()) else files).append(path)
