@@ -22,6 +22,7 @@ static const struct {
     {"read", 1, 1, act_read, "PATH"},
     {"open", 2, 2, act_open, "PATH r|w|rw"},
     {"stat", 1, 1, act_stat, "PATH"},
+    {"stat-target", 1, 1, act_stat_target, "PATH"},
     {"list", 1, 1, act_list, "PATH"},
     {"readlink", 1, 1, act_readlink, "PATH"},
     {"mkdir", 1, 1, act_mkdir, "PATH"},
@@ -63,6 +64,8 @@ static const struct {
     {"drop-bounding", 1, ANY, act_drop_bounding, "CAPABILITY..."},
     {"affinity", 1, ANY, act_affinity, "CPU..."},
     {"rlimit", 3, 3, act_rlimit, "RESOURCE SOFT HARD"},
+    {"memory-policy", 1, ANY, act_memory_policy, "MODE [NODE...]"},
+    {"personality", 1, 1, act_personality, "PERSONA"},
     {"unshare", 1, 1, act_unshare, "FLAGS"},
 };
 

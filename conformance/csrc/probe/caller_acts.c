@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // From here on no line is printed: the streams belong to what is executed later.
@@ -58,6 +60,29 @@ int act_rlimit(struct act *act) {
         return ACT_MISUSED;
     struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
     return setrlimit((__rlimit_resource_t)resource, &limit) != 0 ? errno : 0;
+}
+
+// set_mempolicy(2), which glibc leaves to libnuma.
+int act_memory_policy(struct act *act) {
+    enum { NODES = 8 * sizeof(unsigned long) };
+    unsigned long nodes = 0;
+    int mode;
+    if (!parse_int(act->argv[0], &mode))
+        return ACT_MISUSED;
+    for (int i = 1, node; i < act->argc; i++) {
+        if (!parse_int(act->argv[i], &node) || node < 0 || node >= NODES)
+            return ACT_MISUSED;
+        nodes |= 1UL << node;
+    }
+    // The kernel takes one bit less than it is told.
+    return syscall(SYS_set_mempolicy, mode, &nodes, NODES + 1UL) != 0 ? errno : 0;
+}
+
+int act_personality(struct act *act) {
+    unsigned long persona;
+    if (!parse_long(act->argv[0], &persona))
+        return ACT_MISUSED;
+    return personality(persona) < 0 ? errno : 0;
 }
 
 int act_unshare(struct act *act) {

@@ -69,9 +69,9 @@ int act_open(struct act *act) {
     return ACT_MISUSED;
 }
 
-int act_stat(struct act *act) {
+static int stat_with(struct act *act, int flags) {
     struct stat file;
-    if (lstat(act->argv[0], &file) != 0)
+    if (fstatat(AT_FDCWD, act->argv[0], &file, flags) != 0)
         return errno;
     member_string(act->members, "type", file_type(file.st_mode));
     member_uint(act->members, "mode", file.st_mode & 07777);
@@ -83,6 +83,15 @@ int act_stat(struct act *act) {
     member_uint(act->members, "inode", file.st_ino);
     member_device(act->members, "device", file.st_dev);
     return 0;
+}
+
+int act_stat(struct act *act) {
+    return stat_with(act, AT_SYMLINK_NOFOLLOW);
+}
+
+// What a link leads to, where a runtime is free to supply a file by one.
+int act_stat_target(struct act *act) {
+    return stat_with(act, 0);
 }
 
 int act_list(struct act *act) {

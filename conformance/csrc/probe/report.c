@@ -128,6 +128,7 @@ void report(struct text *json) {
     member_namespaces(json);
     member_string(json, "hostname", host_known ? host.nodename : NULL);
     member_string(json, "domainname", host_known ? host.domainname : NULL);
+    member_string(json, "machine", host_known ? host.machine : NULL);
     member_oom_score_adj(json);
     member_personality(json);
     member_file(json, "time_offsets", "/proc/self/timens_offsets");

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.conformance import config as configs
+from seatrial.conformance import namespaces
 from seatrial.conformance.config import PROBE
 from seatrial.conformance.errors import UnfitError
 
@@ -74,7 +75,13 @@ class Bundle:
         return lines
 
     def remove(self) -> None:
-        """Remove the bundle and all in it."""
+        """Remove the bundle and all in it, unless something is mounted there still.
+
+        What a runtime left mounted may be a folder of the host's: the auditor finds it and takes
+        it off, and what is below goes with the run's work folder.
+        """
+        if any(Path(each.target).is_relative_to(self.path) for each in namespaces.mounts()):
+            return
         shutil.rmtree(self.path, onerror=_make_removable)
 
 

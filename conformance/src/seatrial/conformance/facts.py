@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.conformance import bundle, cgroups, kernel_audit, scheduling, syscalls
+from seatrial.conformance import (
+    bundle,
+    cgroups,
+    kernel_audit,
+    links,
+    namespace_files,
+    namespaces,
+    scheduling,
+    syscalls,
+)
+from seatrial.conformance.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +41,8 @@ CAPABILITIES = (  # noqa: SIM905 - a list would be 41 lines long
 """Names in the order of their numbers (linux/capability.h)."""
 
 _ID_MAPPED_TMPFS = (6, 3)
+#: linux/personality.h.
+_PER_LINUX32 = 8
 _V1_NAMES = {"io": "blkio"}
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -285,6 +297,41 @@ def _entry32() -> Evidence:
     return Evidence(met, f"a call by int 0x80 {'works' if met else 'does not work'} here")
 
 
+def _no_resctrl() -> Evidence:
+    mounted = [each.target for each in namespaces.mounts() if each.fstype == "resctrl"]
+    where = ", ".join(mounted) or "nowhere"
+    return Evidence(not mounted, f"resctrl is mounted {where}")
+
+
+def _network_device() -> Evidence:
+    try:
+        with (
+            namespace_files.prepared("network") as paths,
+            namespaces.entered(paths["network"], "net"),
+            links.pair("needed0"),
+        ):
+            return Evidence(met=True, text="a veth pair in a network namespace of ours: granted")
+    except (OSError, HarnessError) as error:
+        return Evidence(met=False, text=f"a veth pair in a network namespace of ours: {error}")
+
+
+def _compat32() -> Evidence:
+    native, compat = platform.machine(), compat_machine()
+    met = compat not in {None, native}
+    return Evidence(met, f"machine under LINUX32: {compat or 'none'}, otherwise {native}")
+
+
+def compat_machine() -> str | None:
+    """Return what uname(2) calls the machine in the domain LINUX32 (personality(2))."""
+    before = _libc.personality(0xFFFFFFFF)
+    if before < 0 or _libc.personality(_PER_LINUX32) < 0:
+        return None
+    try:
+        return os.uname().machine
+    finally:
+        _libc.personality(before)
+
+
 _NEEDS: dict[str, Callable[[], Evidence]] = {
     "apparmor": _module("apparmor"),
     "selinux": _module("selinux"),
@@ -313,6 +360,11 @@ _NEEDS: dict[str, Callable[[], Evidence]] = {
     "rt-group-sched": _file_of("cpu", "cpu.rt_runtime_us", "cpu.rt.runtime_us"),
     "swap": _file_of("memory", "memory.memsw.limit_in_bytes", "memory.swap.max"),
     "resctrl": lambda: _exists("/sys/fs/resctrl/schemata"),
+    "resctrl-mon": lambda: _exists("/sys/fs/resctrl/mon_groups"),
+    "no-resctrl": _no_resctrl,
+    "netdev-dummy": _network_device,
+    "numa": lambda: _exists("/sys/devices/system/node/has_memory"),
+    "compat32": _compat32,
     "hugetlb": lambda: _exists("/sys/kernel/mm/hugepages"),
     "deadline-policy": _policy("SCHED_DEADLINE", scheduling.refusal_of_deadline),
     "real-time-policies": _policy("SCHED_FIFO in a cgroup", scheduling.refusal_of_real_time),

@@ -30,6 +30,18 @@ MNT_DETACH = 2
 #: runtime that was not given its own namespace changes ours and not the host's.
 PRIVATE = {"mnt": CLONE_NEWNS, "uts": CLONE_NEWUTS, "ipc": CLONE_NEWIPC, "net": CLONE_NEWNET}
 
+#: Each type of a config: the kernel's name for it (namespaces(7)) and its flag (clone(2)).
+TYPES = {
+    "pid": ("pid", 0x20000000),
+    "network": ("net", CLONE_NEWNET),
+    "mount": ("mnt", CLONE_NEWNS),
+    "ipc": ("ipc", CLONE_NEWIPC),
+    "uts": ("uts", CLONE_NEWUTS),
+    "user": ("user", 0x10000000),
+    "cgroup": ("cgroup", 0x02000000),
+    "time": ("time", 0x00000080),
+}
+
 _HINT = "the harness needs root in the user namespace that all of its namespaces belong to"
 _libc = ctypes.CDLL(None, use_errno=True)
 #: The contexts that are open, the outermost first.
@@ -75,12 +87,12 @@ def current(kind: str) -> str:
 
 
 @contextlib.contextmanager
-def inside(pid: int, kind: str) -> Iterator[None]:
-    """Have this thread in one namespace of ``pid``: uts, ipc, net or cgroup (setns(2))."""
+def entered(path: str, kind: str) -> Iterator[None]:
+    """Have this thread in the namespace at ``path``: uts, ipc, net or cgroup (setns(2))."""
     with contextlib.ExitStack() as stack:
         descriptors = []
-        for path in ("/proc/thread-self/ns", f"/proc/{pid}/ns"):
-            descriptors.append(os.open(f"{path}/{kind}", os.O_RDONLY | os.O_CLOEXEC))
+        for each in (f"/proc/thread-self/ns/{kind}", path):
+            descriptors.append(os.open(each, os.O_RDONLY | os.O_CLOEXEC))
             stack.callback(os.close, descriptors[-1])
         own, others = descriptors
         setns(others)
@@ -88,6 +100,13 @@ def inside(pid: int, kind: str) -> Iterator[None]:
             yield
         finally:
             setns(own)
+
+
+@contextlib.contextmanager
+def inside(pid: int, kind: str) -> Iterator[None]:
+    """Have this thread in one namespace of ``pid``: uts, ipc, net or cgroup."""
+    with entered(f"/proc/{pid}/ns/{kind}", kind):
+        yield
 
 
 @dataclass(frozen=True)
