@@ -49,9 +49,8 @@ def with_user(harness: Harness, *act: str) -> Config:
 
 def as_administrator(config: Config) -> Config:
     """Let the program of ``config`` set host names and mount."""
-    config["process"]["capabilities"] = dict.fromkeys(
-        ("bounding", "effective", "permitted"), ["CAP_SYS_ADMIN"]
-    )
+    sets = ("bounding", "effective", "permitted")
+    config["process"]["capabilities"] = {name: ["CAP_SYS_ADMIN"] for name in sets}
     return config
 
 
