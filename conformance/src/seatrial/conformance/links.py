@@ -53,15 +53,21 @@ def pair(name: str) -> Iterator[None]:
 
     At the end the other end is removed, and the device with it, wherever it was moved to.
     """
-    other = f"other{next(_numbers)}"
-    with _netlink() as netlink:
-        netlink.link("add", ifname=name, kind="veth", peer={"ifname": other})
+    other = add(name)
     try:
         yield
     finally:
         # Its namespace may have ended, and both ends with it.
         with contextlib.suppress(FileNotFoundError):
             remove(other)
+
+
+def add(name: str) -> str:
+    """Make a device ``name``, of a veth pair, and return the name of the other end."""
+    other = f"other{next(_numbers)}"
+    with _netlink() as netlink:
+        netlink.link("add", ifname=name, kind="veth", peer={"ifname": other})
+    return other
 
 
 def names() -> set[str]:
