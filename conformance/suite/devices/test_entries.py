@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from seatrial.conformance.config import Config
     from seatrial.conformance.harness import Harness
+    from seatrial.conformance.strategies.devices import Device
 
-_ZERO = {"type": "c", "path": "/node", "major": 1, "minor": 5}
-_WANTED = {
+_ZERO: Device = {"type": "c", "path": "/node", "major": 1, "minor": 5}
+_WANTED: dict[str, Device] = {
     "a character device": _ZERO,
     "a block device": _ZERO | {"type": "b", "major": 7, "minor": 77},
     "a fifo": {"type": "p", "path": "/node"},
@@ -35,19 +36,18 @@ def _node(kind: int, major: int, minor: int) -> Callable[[Path], None]:
 
 #: What is at the path before the container, and which device that is, if any.
 _FOUND: dict[str, Callable[[Path], None]] = {
-    "a regular file": lambda path: path.write_text("content"),
-    "an empty file": lambda path: path.touch(),
+    "a regular file": lambda path: path.open("w").close(),
     "a folder": lambda path: path.mkdir(),
     "a character device": _node(stat.S_IFCHR, 1, 5),
     "another character device": _node(stat.S_IFCHR, 1, 3),
     "a character device with the numbers of the block device": _node(stat.S_IFCHR, 7, 77),
     "a block device": _node(stat.S_IFBLK, 7, 77),
     "a block device with the numbers of the character device": _node(stat.S_IFBLK, 1, 5),
-    "a fifo": lambda path: os.mkfifo(path),
+    "a fifo": os.mkfifo,
 }
 
 
-def with_device(harness: Harness, device: dict[str, object]) -> Config:
+def with_device(harness: Harness, device: Device) -> Config:
     """Return a config with one device."""
     config = harness.config("stat-target", "/node")
     config["linux"]["devices"] = [device]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def moving(harness: Harness, devices: dict[str, dict[str, str]], path: str | None = None) -> Config:
-    """Return a config with ``netDevices``, and a network namespace: a new one, or that at a path."""
+    """Return a config with ``netDevices`` and a network namespace, a new one or that at a path."""
     config = with_namespaces(harness.config("pause"), ["pid", "mount", "ipc", "uts"])
     network = {"type": "network"} | ({} if path is None else {"path": path})
     config["linux"]["namespaces"].append(network)
