@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.adapters import Adapter
 
 #: Words of the vocabulary that nothing looks for yet: what needs them is skipped everywhere.
-NOT_LOOKED_FOR = {
-    *("bfq", "blockdev", "compat32", "fs-iversion", "netdev-dummy"),
-    *("no-resctrl", "numa", "rdma", "resctrl-mon", "rt-group-sched", "swap", "vm"),
-}
+NOT_LOOKED_FOR = {"fs-iversion"}
 #: What there is where the suite can run at all.
 EVERYWHERE = {"mntns", "pidns", "utsns", "ipcns", "netns", "hook", "mount-propagation"}
 

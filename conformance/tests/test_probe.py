@@ -25,6 +25,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from seatrial.conformance import facts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -235,6 +237,7 @@ def test_the_report_agrees_with_what_python_sees_of_itself(probe: Probe) -> None
     assert report["groups"] == os.getgroups()
     assert report["nice"] == os.getpriority(os.PRIO_PROCESS, 0)
     assert report["hostname"] == socket.gethostname()
+    assert report["machine"] == platform.machine()
     assert set(report["affinity"]) == os.sched_getaffinity(0)
     assert report["scheduler"]["policy"] == os.sched_getscheduler(0)
     assert report["root"]["inode"] == Path("/").stat().st_ino
@@ -582,6 +585,13 @@ def test_stat_does_not_follow_links(probe: Probe, tmp_path: Path) -> None:
 
 def test_stat_of_a_device_has_its_numbers(probe: Probe) -> None:
     line = probe.act("stat", "/dev/null")
+    assert (line["type"], line["major"], line["minor"]) == ("char", 1, 3)
+
+
+def test_stat_target_is_of_what_a_link_leads_to(probe: Probe, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("/dev/null")
+    line = probe.act("stat-target", link)
     assert (line["type"], line["major"], line["minor"]) == ("char", 1, 3)
 
 
@@ -945,6 +955,26 @@ def test_what_is_executed_has_the_affinity(probe: Probe) -> None:
     assert report["affinity"] == [int(cpu)]
 
 
+def test_what_is_executed_has_the_memory_policy(probe: Probe) -> None:
+    act = ("memory-policy", "1", "0")  # MPOL_PREFERRED
+    report = probe.act("quiet", "+", *act, "+", "exec", probe.path, "report")
+    assert report["memory_policy"] == {"mode": 1, "flags": 0, "nodes": [0]}
+
+
+def test_what_is_executed_has_the_personality(probe: Probe) -> None:
+    report = probe.act("quiet", "+", "personality", "0x0008", "+", "exec", probe.path, "report")
+    assert report["personality"] & 0xFF == 0x0008  # PER_LINUX32
+    assert report["machine"] == facts.compat_machine()
+
+
+@needs_root
+def test_what_is_executed_is_in_new_namespaces(probe: Probe) -> None:
+    uts = "0x04000000"
+    report = probe.act("quiet", "+", "unshare", uts, "+", "exec", probe.path, "report")
+    assert report["namespaces"]["uts"] != os.readlink("/proc/self/ns/uts")
+    assert report["namespaces"]["ipc"] == os.readlink("/proc/self/ns/ipc")
+
+
 def test_what_is_executed_has_the_limits(probe: Probe) -> None:
     limit = str(int(resource.RLIMIT_FSIZE))
     report = probe.act(
@@ -990,6 +1020,7 @@ def test_an_act_that_fails_quietly_ends_the_sequence(probe: Probe) -> None:
         ("EISDIR", ("read", "/")),
         ("EISDIR", ("open", "/", "w")),
         ("ENOENT", ("stat", "/missing")),
+        ("ENOENT", ("stat-target", "/missing")),
         ("ENOTDIR", ("list", "/dev/null")),
         ("EINVAL", ("readlink", "/")),
         ("EEXIST", ("mkdir", "/")),
@@ -1015,6 +1046,8 @@ def test_an_act_that_fails_quietly_ends_the_sequence(probe: Probe) -> None:
         ("ENOSPC", ("mark", "tag", "/dev/full")),
         ("EINVAL", ("drop-bounding", "63")),
         ("EINVAL", ("affinity", "1023")),
+        ("EINVAL", ("memory-policy", "99")),
+        ("EINVAL", ("unshare", "1")),
         ("EINVAL", ("rlimit", "99", "0", "0")),
         ("EINVAL", ("rlimit", "7", "2", "1")),
     ],
@@ -1051,9 +1084,11 @@ FIXED = {
     "quiet": 0,
     "nice": 1,
     "rlimit": 3,
+    **dict.fromkeys(("stat-target", "personality", "unshare"), 1),
 }
 VARIADIC = {
     **dict.fromkeys(("syscall", "spawn", "expect-fd", "drop-bounding", "affinity"), 1),
+    "memory-policy": 1,
     **dict.fromkeys(("log", "hook", "mark"), 2),
 }
 

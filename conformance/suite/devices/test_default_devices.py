@@ -125,24 +125,6 @@ def with_terminal(harness: Harness, *act: str) -> Config:
     return config
 
 
-@requirement(*[f"linux.default-devices.{name}" for name in _NUMBERS])
-def test_what_becomes_of_them_without_a_folder_to_put_them_in_is_recorded(
-    harness: Harness,
-) -> None:
-    act = [word for name in _NUMBERS for word in ("stat-target", f"/dev/{name}", "+")]
-    config = config_for(harness, _FOLDERS[1], *act, "say", "end")
-    with harness.bundle(config) as bundle:
-        (bundle.rootfs / "dev").rmdir()
-        with harness.container(config, bundle=bundle) as container:
-            result = container.create()
-            if result.failed:
-                harness.note("a root without /dev is refused")
-                return
-            assert container.start().ok
-            for name in _NUMBERS:
-                check(container.read_line(), name)
-
-
 @requirement("linux.default-devices.console")
 @pytest.mark.parametrize("uid", [0, 1000])
 def test_the_programs_terminal_is_bound_at_console(harness: Harness, uid: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.conformance.config import with_namespaces
-from seatrial.conformance.marks import requirement
+from seatrial.conformance.marks import needs, requirement
 from seatrial.conformance.strategies.devices import MEMORY_DEVICES, Device, modes, nodes
 from seatrial.conformance.strategies.id_mappings import Mapping, mappings
 from seatrial.conformance.strategies.process import ids
@@ -69,6 +71,28 @@ def test_a_device_can_be_opened(harness: Harness, name: str, folder: str) -> Non
         assert container.read_line()["ok"]
 
 
+@requirement("linux.devices.available")
+@needs("userns")
+def test_a_device_in_a_user_namespace_has_the_numbers_of_the_config(harness: Harness) -> None:
+    """Also where the host has another at the same path, which a runtime must not bind then."""
+    config = harness.config()
+    with harness.bundle(config) as bundle:
+        path = bundle.path / "device"
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*MEMORY_DEVICES["full"]))
+        major, minor = MEMORY_DEVICES["zero"]
+        device = {"type": "c", "path": str(path), "major": major, "minor": minor}
+        config = with_namespaces(with_devices(harness, device), ["pid", "mount", "user"])
+        same = [{"containerID": 0, "hostID": 0, "size": 1 << 16}]
+        config["linux"] |= {"uidMappings": same, "gidMappings": same}
+        with harness.container(config, bundle=bundle) as container:
+            result = container.create()
+            result = container.start() if result.ok else result
+            if result.failed:
+                harness.note("a device is refused in a user namespace")
+                return
+            check(container.read_line(), device)
+
+
 @requirement("linux.devices.type-u-is-char")
 @given(device=nodes(types="u"))
 @settings(max_examples=10)
@@ -108,18 +132,32 @@ def test_the_node_belongs_to_uid_and_gid(
 
 @requirement("linux.devices.owner-applied")
 @given(data=st.data(), uids=mappings(most=3), gids=mappings(most=3))
-@settings(max_examples=10)
+@settings(max_examples=8)
 def test_uid_and_gid_are_ids_of_the_container(
     harness: Harness, data: st.DataObject, uids: list[Mapping], gids: list[Mapping]
+) -> None:
+    _has_owner(harness, "/dev/seatrial", uids, gids, data)
+
+
+@requirement("linux.devices.owner-applied")
+@given(data=st.data(), uids=mappings(most=3), gids=mappings(most=3))
+@settings(max_examples=8)
+def test_uid_and_gid_are_applied_to_a_device_that_is_also_a_default_one(
+    harness: Harness, data: st.DataObject, uids: list[Mapping], gids: list[Mapping]
+) -> None:
+    _has_owner(harness, "/dev/zero", uids, gids, data)
+
+
+def _has_owner(
+    harness: Harness, path: str, uids: list[Mapping], gids: list[Mapping], data: st.DataObject
 ) -> None:
     """In a user namespace a runtime cannot make every device, and may refuse what it cannot."""
     uid, gid = (
         data.draw(st.sampled_from([each["containerID"] for each in mapping]))
         for mapping in (uids, gids)
     )
-    device = {"type": "c", "path": "/dev/seatrial", "major": 1, "minor": 5, "uid": uid, "gid": gid}
-    config = with_devices(harness, device)
-    config = with_namespaces(config, ["pid", "mount", "user"])
+    device = {"type": "c", "path": path, "major": 1, "minor": 5, "uid": uid, "gid": gid}
+    config = with_namespaces(with_devices(harness, device), ["pid", "mount", "user"])
     config["linux"] |= {"uidMappings": uids, "gidMappings": gids}
     with harness.container(config) as container:
         result = container.create()
