@@ -95,7 +95,7 @@ def _realtime(cpu: CPU, write: Writer) -> Iterator[Op]:
             ("realtimePeriod", cpu.realtime_period),
         ):
             if value:
-                raise write.refuse(member, "cgroup v2 has no limit of realtime")
+                write.refuse(member, "cgroup v2 has no limit of realtime")
         return
     writes = []
     if cpu.realtime_period:

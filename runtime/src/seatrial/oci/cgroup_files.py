@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatrial.oci import host
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Kind, Op
 
@@ -17,6 +18,7 @@ V1, V2 = 1, 2
 UINT64_MAX = 2**64 - 1
 #: v2 has other names for some controllers.
 _V2_NAMES = {"blkio": "io"}
+_V1_ONLY = {"net_cls", "net_prio"}
 
 
 class Groups:
@@ -40,13 +42,26 @@ class Groups:
         return None
 
     def get(self, controller: str, pointer: str) -> Group:
-        """Return the cgroup in the hierarchy that has a controller; raises ``ConfigError``."""
+        """Return the cgroup in the hierarchy that has a controller; raises ``HostError``.
+
+        For a reader it is that of another host: v1, or v2 where this host has that alone.
+        """
         found = self.find(controller, pointer)
         if found is None:
-            raise ConfigError(
+            host.refuse(
                 pointer, f"no cgroup hierarchy that we can use has the {controller} controller"
             )
+            found = self._of_another_host(controller)
         return found
+
+    def _of_another_host(self, controller: str) -> Group:
+        if self.unified and len(self.all) == 1 and controller not in _V1_ONLY:
+            return self.unified
+        from seatrial.oci.cgroups import ROOT, Group, Hierarchy
+
+        path = next((each.path[len(each.hierarchy.path) :] for each in self.all), "/CONTAINER")
+        top = f"{ROOT}/{controller}"
+        return Group(Hierarchy(top, V1, frozenset({controller})), top + path)
 
 
 class Writer:
@@ -78,9 +93,9 @@ class Writer:
         text = (self.group.read(name) or "").split()
         return int(text[0]) if text and text[0].lstrip("-").isdigit() else None
 
-    def refuse(self, member: str, why: str) -> ConfigError:
-        """Return the error for a member."""
-        return ConfigError(f"{self.pointer}/{member}", why)
+    def refuse(self, member: str, why: str) -> None:
+        """Object to a member that this host's kind of cgroups has nothing for."""
+        host.refuse(f"{self.pointer}/{member}", why)
 
 
 def check_uint64(value: int | None, pointer: str) -> None:

@@ -83,14 +83,14 @@ def _v2_weights(io: BlockIO, write: Writer) -> Iterator[Op]:
     has_bfq = write.group.read("io.bfq.weight") is not None or _has_bfq(write)
     name = "io.bfq.weight" if has_bfq else "io.weight"
     if io.leaf_weight:
-        raise write.refuse("leafWeight", "cgroup v2 has no leaf weight")
+        write.refuse("leafWeight", "cgroup v2 has no leaf weight")
     if io.weight:
         value = io.weight if has_bfq else weight(io.weight, f"{POINTER}/weight")
         yield write(name, value, "weight")
     for number, each in enumerate(io.weight_device):
         place = f"weightDevice/{number}"
         if each.leaf_weight is not None:
-            raise write.refuse(f"{place}/leafWeight", "cgroup v2 has no leaf weight")
+            write.refuse(f"{place}/leafWeight", "cgroup v2 has no leaf weight")
         if each.weight is not None:
             pointer = f"{POINTER}/{place}/weight"
             value = each.weight if has_bfq else weight(each.weight, pointer)

@@ -69,7 +69,7 @@ def _v1(memory: Memory, write: Writer) -> Iterator[Op]:
         yield write("memory.soft_limit_in_bytes", memory.reservation, "reservation")
     if memory.kernel is not None and memory.kernel != UNLIMITED:
         if kernel_release() >= _NO_KERNEL_LIMIT:
-            raise write.refuse("kernel", "since Linux 5.16 there is no limit of kernel memory")
+            write.refuse("kernel", "since Linux 5.16 there is no limit of kernel memory")
         yield write("memory.kmem.limit_in_bytes", memory.kernel, "kernel")
     if memory.kernel_tcp is not None:
         yield write("memory.kmem.tcp.limit_in_bytes", memory.kernel_tcp, "kernelTCP")
@@ -84,8 +84,9 @@ def _v1_limits(memory: Memory, write: Writer) -> Iterator[Op]:
     member = "swap"
     if not os.path.exists(f"{write.group.hierarchy.path}/{MEMSW}"):
         if swap is not None and swap != UNLIMITED:
-            raise write.refuse("swap", "this kernel does not account swap (swapaccount=1)")
-        swap = None
+            write.refuse("swap", "this kernel does not account swap (swapaccount=1)")
+        else:
+            swap = None
     elif limit == UNLIMITED and swap is None:
         # The kernel takes no limit above that of memory and swap together, so that has to go too.
         swap, member = UNLIMITED, "limit"
@@ -123,13 +124,13 @@ def _v2(memory: Memory, write: Writer) -> Iterator[Op]:
 def _refuse_v1_only(memory: Memory, write: Writer) -> None:
     for member, value in (("kernel", memory.kernel), ("kernelTCP", memory.kernel_tcp)):
         if value is not None and value != UNLIMITED:
-            raise write.refuse(member, "cgroup v2 has no such limit")
+            write.refuse(member, "cgroup v2 has no such limit")
     if memory.swappiness is not None:
-        raise write.refuse("swappiness", "cgroup v2 has no swappiness")
+        write.refuse("swappiness", "cgroup v2 has no swappiness")
     if memory.disable_oom_killer:
-        raise write.refuse("disableOOMKiller", "cgroup v2 cannot do without the OOM killer")
+        write.refuse("disableOOMKiller", "cgroup v2 cannot do without the OOM killer")
     if memory.use_hierarchy is False:
-        raise write.refuse("useHierarchy", "cgroup v2 always accounts for child cgroups too")
+        write.refuse("useHierarchy", "cgroup v2 always accounts for child cgroups too")
 
 
 def _check_usage(memory: Memory, write: Writer) -> None:
@@ -138,7 +139,7 @@ def _check_usage(memory: Memory, write: Writer) -> None:
     if memory.check_before_update and limit is not None and limit != UNLIMITED:
         usage = write.number("memory.current")
         if usage is not None and usage > limit:
-            raise write.refuse("limit", f"{limit} is less than the {usage} bytes in use")
+            write.refuse("limit", f"{limit} is less than the {usage} bytes in use")
 
 
 def _present_limit(write: Writer) -> int | None:

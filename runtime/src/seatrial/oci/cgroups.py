@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import cgroup_files, cgroup_ownership, freezer, resources
+from seatrial.oci import cgroup_files, cgroup_ownership, freezer, host, resources
 from seatrial.oci.errors import ConfigError, OCIError
 from seatrial.oci.operations import Kind, Op, Stage
 
@@ -173,13 +173,13 @@ def _check_fitness(group: Group, pointer: str) -> None:
     # Control groups: "A runtime MAY check if the container cgroup is fit for purpose".
     inside = group.read("cgroup.procs")
     if inside:
-        raise ConfigError(
+        host.refuse(
             pointer,
             f"cgroup {group.path} is in use by {len(inside.split())} processes: a container that "
             "shared it would be limited, frozen and killed with them",
         )
     if group.is_frozen():
-        raise ConfigError(pointer, f"cgroup {group.path} is frozen, nothing would run in it")
+        host.refuse(pointer, f"cgroup {group.path} is frozen, nothing would run in it")
 
 
 def _make(group: Group, identifier: str, pointer: str, *, marked: bool) -> Op:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import device_filter
+from seatrial.oci import device_filter, host
 from seatrial.oci.cgroup_files import WHERE_POSSIBLE, Writer
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Kind, Op
@@ -117,7 +117,7 @@ def compile(  # noqa: A001 - the compiler's verb
             flags=flags,
         )
     elif os.geteuid() == 0 and owns_devices():
-        raise ConfigError(POINTER, "no cgroup hierarchy that we can use has the devices controller")
+        host.refuse(POINTER, "no cgroup hierarchy that we can use has the devices controller")
 
 
 def owns_devices() -> bool:

@@ -11,6 +11,11 @@ class ConfigError(OCIError):
     def __init__(self, pointer: str, message: str) -> None:
         super().__init__(f"config.json#{pointer}: {message}")
         self.pointer = pointer
+        self.why = message
+
+
+class HostError(ConfigError):
+    """The config is right, but this host has not what it asks for; found by looking, not trying."""
 
 
 class OperationError(OCIError):

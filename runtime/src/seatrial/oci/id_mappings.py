@@ -6,7 +6,7 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from seatrial.oci import capabilities
+from seatrial.oci import capabilities, host
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.log import warn
 from seatrial.oci.operations import Kind, Op, Stage
@@ -41,7 +41,7 @@ def check(config: Config) -> None:
         _check_ranges(pointer, mappings)
     user = config.process.user if config.process is not None else None
     if user is not None and user.additional_gids and denies_setgroups(config):
-        raise ConfigError(
+        host.refuse(
             "/process/user/additionalGids",
             "without CAP_SETGID no user namespace with supplementary groups can be made "
             "(user_namespaces(7)); start the runtime as root, or map more gids by newgidmap",
@@ -127,11 +127,12 @@ def _program(name: str, pointer: str) -> str:
         found = os.path.join(folder, name)
         if os.access(found, os.X_OK):
             return found
-    raise ConfigError(
+    host.refuse(
         pointer,
         f"without privileges only one's own id can be mapped, unless there is {name} "
         "(apt-get install uidmap)",
     )
+    return name
 
 
 def become(config: Config, *, new: bool) -> Op:

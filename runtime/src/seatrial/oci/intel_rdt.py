@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from seatrial.oci import host
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Kind, Op, Stage
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from seatrial.oci.config import Config, IntelRdt
 
 BASE = "/linux/intelRdt"
+#: Where it is mounted, if it is (resctrl.rst).
+USUAL = "/sys/fs/resctrl"
 
 
 def mounted() -> str | None:
@@ -71,10 +74,8 @@ def compile(config: Config, identifier: str) -> Iterator[Op]:  # noqa: A001 - th
         raise ConfigError(f"{BASE}/closID", f"{name!r} is no name for a folder")
     top = mounted()
     if top is None:
-        raise ConfigError(
-            BASE, "no resctrl filesystem is mounted (mount -t resctrl resctrl /sys/fs/resctrl)"
-        )
-    yield from _group(rdt, lines, top, identifier)
+        host.refuse(BASE, f"no resctrl filesystem is mounted (mount -t resctrl resctrl {USUAL})")
+    yield from _group(rdt, lines, top or USUAL, identifier)
 
 
 def _group(rdt: IntelRdt, lines: list[tuple[str, str]], top: str, identifier: str) -> Iterator[Op]:
@@ -85,10 +86,10 @@ def _group(rdt: IntelRdt, lines: list[tuple[str, str]], top: str, identifier: st
     if rdt.clos_id is not None and exists:
         for line_pointer, line in lines:
             if not _agrees(folder, line):
-                raise ConfigError(line_pointer, f"{line} is not what {folder}/schemata has")
+                host.refuse(line_pointer, f"{line} is not what {folder}/schemata has")
         lines = []
     elif rdt.clos_id is not None and not lines:
-        raise ConfigError(pointer, f"there is no {folder}, and nothing to set it up with")
+        host.refuse(pointer, f"there is no {folder}, and nothing to set it up with")
     if not exists:
         yield _make(folder, pointer)
     for line_pointer, line in lines:

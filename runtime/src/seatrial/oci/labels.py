@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from seatrial.oci.errors import ConfigError
+from seatrial.oci import host
 from seatrial.oci.operations import Kind, Op, Stage
 
 if TYPE_CHECKING:
@@ -38,16 +38,13 @@ def check(process: Process) -> None:
     if profile:
         pointer = "/process/apparmorProfile"
         if not apparmor_enabled():
-            raise ConfigError(pointer, f"profile {profile}: AppArmor is not enabled on this host")
-        loaded = _loaded_profiles()
-        if loaded is not None and profile not in loaded | {"unconfined"}:
-            raise ConfigError(
+            host.refuse(pointer, f"profile {profile}: AppArmor is not enabled on this host")
+        elif (loaded := _loaded_profiles()) is not None and profile not in {*loaded, "unconfined"}:
+            host.refuse(
                 pointer, f"profile {profile} is not loaded (apparmor_parser -r FILE loads it)"
             )
     if label and not selinux_enabled():
-        raise ConfigError(
-            "/process/selinuxLabel", f"label {label}: SELinux is not enabled on this host"
-        )
+        host.refuse("/process/selinuxLabel", f"label {label}: SELinux is not enabled on this host")
 
 
 def _loaded_profiles() -> set[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatrial.oci import host
 from seatrial.oci.affinity import mask, parse_list
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Kind, Op, Stage
@@ -83,7 +84,7 @@ def _nodes(policy: MemoryPolicy, flags: int) -> list[int]:
     relative = flags & FLAGS["MPOL_F_RELATIVE_NODES"]
     if online is not None and not relative and not online.intersection(nodes):
         shown = ", ".join(map(str, sorted(online)))
-        raise ConfigError(pointer, f"none of {policy.nodes} is here: this host has {shown}")
+        host.refuse(pointer, f"none of {policy.nodes} is here: this host has {shown}")
     return nodes
 
 

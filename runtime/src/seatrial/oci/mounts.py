@@ -6,7 +6,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
-from seatrial.oci import cgroup_mounts, mount_mappings, mount_options, namespaces
+from seatrial.oci import cgroup_mounts, host, mount_mappings, mount_options, namespaces
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.labels import selinux_enabled
 from seatrial.oci.mount_options import PROPAGATIONS, Options
@@ -42,7 +42,7 @@ def compile(config: Config, bundle: str, identifier: str) -> tuple[list[Op], lis
     Raises ``ConfigError`` for what cannot be mounted anywhere.
     """
     if config.linux.mount_label and not selinux_enabled():
-        raise ConfigError("/linux/mountLabel", "SELinux is not enabled on this host")
+        host.refuse("/linux/mountLabel", "SELinux is not enabled on this host")
     found: list[Op] = []
     late: list[Op] = []
     slots = itertools.count(FIRST_SLOT, 2)

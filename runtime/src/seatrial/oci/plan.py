@@ -12,6 +12,8 @@ from seatrial.oci.operations import STAGES, Kind, Op, Stage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from seatrial.oci.errors import HostError
+
 MAGIC = 0x4E414C50
 VERSION = 2
 _HEADER = struct.Struct("<6IQ")
@@ -91,17 +93,24 @@ def strings(values: Iterable[str]) -> bytes:
     return b"".join(value.encode("utf-8", "surrogateescape") + b"\0" for value in values)
 
 
-def describe(plan: Plan) -> dict[str, object]:
-    """Return the plan as plain data, for JSON."""
+def is_refused(op: Op, objections: list[HostError]) -> bool:
+    """Whether this host objects to the member that an operation comes from, or to one above it."""
+    return any(f"{op.pointer}/".startswith(f"{each.pointer}/") for each in objections)
+
+
+def describe(plan: Plan, objections: list[HostError]) -> dict[str, object]:
+    """Return the plan, and what this host objects to in it, as plain data, for JSON."""
     return {
         "version": VERSION,
         "namespaces": plan.namespaces,
+        "refused": [{"pointer": each.pointer, "why": each.why} for each in objections],
         "operations": [
             {
                 "stage": op.stage.name.lower(),
                 "kind": op.kind.name.lower().replace("_", "-"),
                 "says": op.says,
                 "pointer": op.pointer,
+                "refused": is_refused(op, objections),
                 **{
                     name: value
                     for name in ("flags", "path", "text", "extra", "numbers")
@@ -114,14 +123,31 @@ def describe(plan: Plan) -> dict[str, object]:
     }
 
 
-def explain(plan: Plan) -> str:
-    """Return the plan for people: what will be done, in order, and because of which member."""
+def explain(plan: Plan, objections: list[HostError]) -> str:
+    """Return the plan for people: what will be done, in order, and because of which member.
+
+    Operations that this host would refuse are marked with an exclamation mark.
+    """
     lines: list[str] = []
+    if objections:
+        lines.append("this host would refuse it, before anything is done:")
+        lines += [f"  ! {each}" for each in objections]
     stage: Stage | None = None
     for number, op in enumerate(plan.ops):
         if op.stage != stage:
+            if (stage is None or stage < Stage.ADOPT) and op.stage >= Stage.ADOPT:
+                lines += ["", _cloned(plan)] if lines else [_cloned(plan)]
             stage = op.stage
             lines += ["", f"{STAGES[stage]}:"] if lines else [f"{STAGES[stage]}:"]
         why = f"config.json#{op.pointer}" if op.pointer else "always"
-        lines.append(f"  {number:>3}  {op.says:<64}  {why}")
+        mark = "!" if is_refused(op, objections) else " "
+        lines.append(f"{mark} {number:>3}  {op.says:<64}  {why}")
     return "\n".join(lines)
+
+
+def _cloned(plan: Plan) -> str:
+    from seatrial.oci.namespaces import FLAGS  # which imports this module
+
+    new = [name for name, flag in FLAGS.items() if plan.namespaces & flag]
+    into = f", into a new {', '.join(new)} namespace" if new else ""
+    return f"clone the container process{into}"

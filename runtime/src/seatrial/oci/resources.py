@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seatrial.oci import cgroup_cpu, cgroup_io, cgroup_memory, device_rules
+from seatrial.oci import cgroup_cpu, cgroup_io, cgroup_memory, device_rules, host
 from seatrial.oci.cgroup_files import NEED_NOT_BE, Groups, Writer, check_uint64, escape
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Stage
@@ -98,12 +98,13 @@ def _unified(unified: dict[str, str], groups: Groups, stage: Stage) -> Iterator[
         if "/" in name or name in {"", ".", ".."}:
             raise ConfigError(pointer, f"{name!r} is not the name of a cgroup file")
         if groups.unified is None:
-            raise ConfigError(pointer, "there is no cgroup v2 hierarchy that we can use")
+            host.refuse(pointer, "there is no cgroup v2 hierarchy that we can use")
+            continue
         controller, _, rest = name.partition(".")
         if controller in groups.unified.hierarchy.controllers:
             groups.used.setdefault(controller, pointer)
         elif controller not in _CORE and rest not in _WITHOUT_CONTROLLER:
-            raise ConfigError(
+            host.refuse(
                 pointer, f"the cgroup v2 hierarchy of this host has no {controller} controller"
             )
         write = Writer(groups.unified, stage, pointer)

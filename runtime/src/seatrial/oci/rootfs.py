@@ -6,6 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from seatrial.oci import host
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.mount_options import PROPAGATIONS, RDONLY, place
 from seatrial.oci.operations import Kind, Op, Stage
@@ -24,10 +25,10 @@ def path(config: Config, bundle: str) -> str:
     try:
         mode = os.stat(found).st_mode
     except (OSError, ValueError) as error:
-        what = getattr(error, "strerror", None) or str(error)
-        raise ConfigError("/root/path", f"{found}: {what}") from None
+        host.refuse("/root/path", f"{found}: {getattr(error, 'strerror', None) or error}")
+        return found
     if not stat.S_ISDIR(mode):
-        raise ConfigError("/root/path", f"{found} is not a directory")
+        host.refuse("/root/path", f"{found} is not a directory")
     return found
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import cgroup_cpu, cgroup_memory, dbus, device_rules
+from seatrial.oci import cgroup_cpu, cgroup_memory, dbus, device_rules, host
 from seatrial.oci.dbus import Variant
-from seatrial.oci.errors import ConfigError, OCIError
+from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Kind, Op, Stage
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def placed(config: Config, unit: Unit) -> Config:
 
 
 def bus() -> str:
-    """Return the socket of the bus; raises ``OCIError`` where there is none."""
+    """Return the socket of the bus; raises ``HostError`` where there is none."""
     path = SYSTEM_BUS
     if os.geteuid():
         path = os.path.join(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}"), "bus")
@@ -97,10 +97,12 @@ def bus() -> str:
             return path
     except OSError:
         pass
-    raise OCIError(
+    host.refuse(
+        POINTER,
         f"systemd cannot be asked for a cgroup, there is no {path}; without --systemd-cgroup "
-        "cgroups are made directly"
+        "cgroups are made directly",
     )
+    return path
 
 
 def start(unit: Unit, resources: Resources | None, *, unified: bool) -> Op:

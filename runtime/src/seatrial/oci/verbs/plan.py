@@ -2,7 +2,8 @@
 usage: seatrial-oci plan [--bundle DIR] [--format text|json]
 
 Show what would be done to the kernel for a bundle, in order, and because of which line of its
-config.json. Nothing is done.
+config.json. Nothing is done. What this host has not, and create would therefore refuse, comes
+first, and the operations that need it have an exclamation mark; the exit status is 0 all the same.
 
   -b, --bundle DIR   the bundle (default: the working directory)
   --format FORMAT    text (default) or json
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import compiler, config, plan, runtime
+from seatrial.oci import compiler, config, host, plan, runtime
 from seatrial.oci.command import Usage
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ def run(call: Call) -> None:
     bundle = os.path.realpath(call.value("bundle") or ".")
     spec = config.decode(runtime.read_config(bundle))
     identifier = call.arguments[0] if call.arguments else "ID"
-    compiled = compiler.compile_plan(
-        spec, bundle=bundle, identifier=identifier, systemd=call.systemd_cgroup
-    )
+    with host.objections() as refused:
+        compiled = compiler.compile_plan(
+            spec, bundle=bundle, identifier=identifier, systemd=call.systemd_cgroup
+        )
     form = call.value("format") or "text"
     if form == "json":
-        print(msgspec.json.format(msgspec.json.encode(plan.describe(compiled))).decode())
+        print(msgspec.json.format(msgspec.json.encode(plan.describe(compiled, refused))).decode())
     elif form == "text":
-        print(plan.explain(compiled))
+        print(plan.explain(compiled, refused))
     else:
         raise Usage(f"--format takes text or json, not {form!r}")
