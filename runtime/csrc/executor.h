@@ -69,6 +69,7 @@ handler op_root_tree, op_tree, op_id_mapping, op_remount, op_mount_attributes, o
     op_node, op_console_mount;
 
 handler op_enable_controllers, op_owner, op_device_filter, op_systemd, op_cgroup_namespace;
+handler op_chroot, op_unmount;
 
 // process.c: cuts a blob of strings into a NULL-terminated vector at `into`
 char **strings(const struct plan *plan, uint32_t blob, uint32_t bytes, char **into);

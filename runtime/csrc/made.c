@@ -58,13 +58,17 @@ void note_made(const struct context *context, int parent, const char *path, bool
 
 static const char *root_of(const struct plan *plan) {
     for (uint32_t i = 0; i < plan->header->ops; i++)
-        if (plan->ops[i].kind == OP_ROOT)
+        if (plan->ops[i].kind == OP_ROOT_TREE)
             return plan_string(plan, plan->ops[i].path);
     return NULL;
 }
 
-// In the runtime, where none of the container's mounts is in the way; the last made goes first.
+// In the runtime, where none of the container's mounts is in the way, or not any more; the last
+// made goes first.
 void unmake(struct context *context) {
+    for (uint32_t i = 0; i < context->plan->header->ops; i++)
+        if (context->plan->ops[i].kind == OP_UNMOUNT)
+            op_unmount(context, &context->plan->ops[i]);
     struct made *made = context->made;
     const char *path = made && made->bytes ? root_of(context->plan) : NULL;
     int root = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;

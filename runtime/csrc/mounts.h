@@ -7,7 +7,13 @@
 #include <sys/stat.h>
 
 // linux/mount.h and linux/fcntl.h; glibc before 2.37 excludes its own headers beside them.
-enum { RECURSIVE = 0x8000, EMPTY_PATH = 0x1000, NO_FOLLOW = 0x100, DETACH = 2 };
+enum {
+    RECURSIVE = 0x8000,
+    EMPTY_PATH = 0x1000,
+    NO_FOLLOW = 0x100,
+    DETACH = 2,
+    UNMOUNT_NO_FOLLOW = 8
+};
 enum { MS_UNBINDABLE_ = 1 << 17, MS_PRIVATE_ = 1 << 18, MS_SLAVE_ = 1 << 19, MS_SHARED_ = 1 << 20 };
 enum { MS_RECURSIVE_ = 1 << 14 };
 extern int mount(const char *, const char *, const char *, unsigned long, const void *);

@@ -94,6 +94,8 @@ enum kind {
     OP_DEVICE_FILTER,
     OP_SYSTEMD,
     OP_CGROUP_NAMESPACE,
+    OP_CHROOT,
+    OP_UNMOUNT,
     OP_COUNT
 };
 

@@ -45,6 +45,9 @@ int op_root(struct context *context, const struct op *op) {
     if (target < 0 && errno == EACCES)
         target = open("/", O_PATH | O_CLOEXEC);
     error = target < 0 ? errno : put(fd, target);
+    // Below a mount that is shared, as the host's may be, it has become shared too.
+    if (!error)
+        error = set_attributes(fd, 0, 0, op->number[0], true);
     if (target >= 0)
         close(target);
     if (error) {
@@ -85,6 +88,31 @@ int op_pivot(struct context *context, const struct op *op) {
         error = leave(old);
     close(old);
     return error;
+}
+
+// Where the mount namespace is the runtime's own nothing may be pivoted in it. path: the root;
+// empty for the one that this process has set up.
+int op_chroot(struct context *context, const struct op *op) {
+    const char *path = plan_string(context->plan, op->path);
+    int root = *path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : context->root;
+    if (root < 0)
+        return errno;
+    int error = fchdir(root) != 0 || chroot(".") != 0 || chdir("/") != 0 ? errno : 0;
+    if (*path)
+        close(root);
+    return error;
+}
+
+// path: a folder of ours in the runtime's mount namespace. All that is mounted there goes, with
+// what is mounted below it, and then the folder. It is never emptied: whatever happens, the image
+// stays.
+int op_unmount(struct context *context, const struct op *op) {
+    const char *path = plan_string(context->plan, op->path);
+    while (umount2(path, DETACH | UNMOUNT_NO_FOLLOW) == 0)
+        ;
+    if (errno != EINVAL)
+        return errno == ENOENT ? 0 : errno;
+    return rmdir(path) == 0 || errno == ENOENT ? 0 : errno;
 }
 
 int op_root_readonly(struct context *context, const struct op *op) {

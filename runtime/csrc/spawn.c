@@ -87,6 +87,8 @@ static handler *const handlers[OP_COUNT] = {
     [OP_DEVICE_FILTER] = op_device_filter,
     [OP_SYSTEMD] = op_systemd,
     [OP_CGROUP_NAMESPACE] = op_cgroup_namespace,
+    [OP_CHROOT] = op_chroot,
+    [OP_UNMOUNT] = op_unmount,
 };
 
 struct outcome run_stage(struct context *context, enum stage stage) {

@@ -40,7 +40,9 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 def compiled(bundle: Path) -> tuple[plan.Plan, list[HostError]]:
     spec = config.decode((bundle / "config.json").read_bytes())
     with host.objections() as refused:
-        return compiler.compile_plan(spec, bundle=str(bundle), identifier="x"), refused
+        return compiler.compile_plan(
+            spec, bundle=str(bundle), identifier="x", place="/place"
+        ), refused
 
 
 @pytest.mark.usefixtures("no_labels")

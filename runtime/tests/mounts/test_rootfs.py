@@ -183,20 +183,3 @@ def test_a_configured_mount_is_not_covered_by_a_default_one(create: Create) -> N
     assert targets.count("/proc") == 1
     assert "/sys" not in targets
     assert "/dev/shm" not in targets  # noqa: S108
-
-
-def test_the_runtimes_own_mount_namespace_is_refused(create: Create) -> None:
-    with pytest.raises(Failed, match=r"config\.json#/linux/namespaces/3/path:"):
-        create(namespace_paths={"mount": "/proc/self/ns/mnt"})
-
-
-def test_a_container_without_a_mount_namespace_is_refused(create: Create) -> None:
-    with pytest.raises(Failed, match=r"config\.json#/linux/namespaces:"):
-        create(namespace_paths={"mount": ""})
-
-
-def test_a_mount_label_without_selinux_is_an_error(create: Create) -> None:
-    if Path("/sys/fs/selinux/enforce").exists():
-        pytest.skip("SELinux is enabled: /sys/fs/selinux/enforce is there")
-    with pytest.raises(Failed, match=r"config\.json#/linux/mountLabel:"):
-        create(mountLabel="system_u:object_r:container_file_t:s0")

@@ -25,9 +25,17 @@ if TYPE_CHECKING:
 
 
 def compile_plan(
-    config: Config, *, bundle: str, identifier: str, systemd: bool = False, new_keyring: bool = True
+    config: Config,
+    *,
+    bundle: str,
+    identifier: str,
+    place: str,
+    systemd: bool = False,
+    new_keyring: bool = True,
 ) -> Plan:
     """Return the plan for a container; raises ``ConfigError`` for what can be seen to be wrong.
+
+    ``place`` is a folder for its root, to be made where it has no mount namespace.
 
     Looks at the host (hierarchies, capabilities, the root's existence) and changes nothing.
     """
@@ -48,7 +56,7 @@ def compile_plan(
     if program is not None:
         ops += process.adopt(program, config)
     ops += network_devices.compile(config)
-    ops += rootfs.compile(config, bundle)
+    ops += rootfs.compile(config, bundle, place)
     placed, late = mounts.compile(config, bundle, identifier)
     ops += placed
     ops += filesystems.compile(config)
@@ -73,6 +81,7 @@ def compile_plan(
     else:
         process.check_unused(config)
     ops += hooks.compile(config.hooks, Stage.STARTED)
+    ops += rootfs.remove(config, place)
     ops += cgroups.remove(config, identifier, unit=unit)
     ops += hooks.compile(config.hooks, Stage.DELETED)
     # Stable: within a stage the order is the one above.

@@ -10,7 +10,7 @@ import msgspec
 from seatrial.oci import _core, affinity, cgroups, config, namespaces, process, runtime
 from seatrial.oci import listener as listeners
 from seatrial.oci.errors import OCIError, WrongStatus
-from seatrial.oci.operations import Kind
+from seatrial.oci.operations import Kind, Op, Stage
 from seatrial.oci.plan import Plan
 from seatrial.oci.store import Folder
 
@@ -96,6 +96,9 @@ def compile_plan(
     ]
     linux = msgspec.structs.replace(spec.linux, namespaces=joined)
     ops = list(namespaces.compile(msgspec.structs.replace(spec, linux=linux)))
+    if namespaces.shares_mounts(spec):
+        place = f"/proc/{record.pid}/root"
+        ops.append(Op(Kind.CHROOT, Stage.JOIN, "enter the container's root", path=place))
     ops += affinity.initial(wanted)
     ops += cgroups.join(stored, record.pid, cgroup)
     ops += [op for op in stored.ops if op.kind == Kind.ATTACH_TASK]

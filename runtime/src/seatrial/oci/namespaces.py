@@ -5,6 +5,7 @@ The time namespace's offsets are in ``time_offsets``, the user namespace's ids i
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from seatrial.oci import id_mappings, time_offsets
@@ -40,9 +41,11 @@ def check(config: Config) -> None:
         if namespace.type in seen:
             raise ConfigError(pointer, f"a second namespace of type {namespace.type}")
         seen.add(namespace.type)
-    if "mount" not in seen:
+    if "user" in seen and shares_mounts(config):
         raise ConfigError(
-            "/linux/namespaces", "a container without a mount namespace is not supported"
+            "/linux/namespaces",
+            "a user namespace needs a mount namespace: it has no power over the runtime's, so "
+            "nothing could be mounted",
         )
     id_mappings.check(config)
     time_offsets.check(config)
@@ -68,6 +71,17 @@ def new(config: Config) -> int:
 def has(config: Config, kind: str) -> bool:
     """Whether the container has a namespace of this type that is not the runtime's."""
     return any(namespace.type == kind for namespace in config.linux.namespaces)
+
+
+def shares_mounts(config: Config) -> bool:
+    """Whether the container's mount namespace is the runtime's: inherited, or given by its path."""
+    path = next((each.path for each in config.linux.namespaces if each.type == "mount"), None)
+    if path is None:
+        return not has(config, "mount")
+    try:
+        return os.path.samefile(path, "/proc/self/ns/mnt")
+    except OSError:
+        return False  # opening it says what is wrong
 
 
 def has_new(config: Config, kind: str) -> bool:

@@ -100,6 +100,8 @@ class Kind(IntEnum):
     DEVICE_FILTER = 61
     SYSTEMD = 62
     CGROUP_NAMESPACE = 63
+    CHROOT = 64
+    UNMOUNT = 65
 
 
 class Op(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from seatrial.oci import host
+from seatrial.oci import host, namespaces
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.mount_options import PROPAGATIONS, RDONLY, place
 from seatrial.oci.operations import Kind, Op, Stage
@@ -32,12 +32,15 @@ def path(config: Config, bundle: str) -> str:
     return found
 
 
-def compile(config: Config, bundle: str) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
-    """Yield what makes the root a mount of its own."""
+def compile(config: Config, bundle: str, place: str) -> Iterator[Op]:  # noqa: A001 - the verb
+    """Yield what makes the root a mount of its own.
+
+    In a mount namespace of the container's it is at its own path.  In the runtime's it is at
+    ``place``, where nobody else mounts anything, so that delete can unmount what is there.
+    """
     wanted = config.linux.rootfs_propagation
     if wanted and wanted not in PROPAGATIONS:
         raise ConfigError("/linux/rootfsPropagation", f"unknown propagation {wanted!r}")
-    _check_namespace(config)
     root = path(config, bundle)
     kind = "slave" if wanted.removeprefix("r") == "slave" else "private"
     yield Op(
@@ -48,18 +51,28 @@ def compile(config: Config, bundle: str) -> Iterator[Op]:  # noqa: A001 - the co
         path=root,
         numbers=(PROPAGATIONS[kind],),
     )
-    yield Op(
-        Kind.PROPAGATION,
-        Stage.MOUNT,
-        "let no mount made here reach the host (rslave on /)",
-        numbers=(PROPAGATIONS["slave"],),
-    )
+    shared = namespaces.shares_mounts(config)
+    if shared:
+        yield Op(
+            Kind.MAKE_DIRECTORIES,
+            Stage.BEFORE,
+            f"make {place}, as the mount namespace is the runtime's",
+            path=place,
+            numbers=(0o700,),
+        )
+    else:
+        yield Op(
+            Kind.PROPAGATION,
+            Stage.MOUNT,
+            "let no mount made here reach the host (rslave on /)",
+            numbers=(PROPAGATIONS["slave"],),
+        )
     yield Op(
         Kind.ROOT,
         Stage.MOUNT,
-        f"mount it at {root}",
+        f"mount it at {place if shared else root}",
         "/root/path",
-        path=root,
+        path=place if shared else root,
         numbers=(PROPAGATIONS[kind],),
     )
     if wanted == "rshared":
@@ -70,7 +83,10 @@ def compile(config: Config, bundle: str) -> Iterator[Op]:  # noqa: A001 - the co
 
 def enter(config: Config) -> Iterator[Op]:
     """Yield what makes it the root of the container."""
-    yield Op(Kind.PIVOT, Stage.ENTER, "pivot_root: the bundle's root becomes /", "/root/path")
+    if namespaces.shares_mounts(config):
+        yield Op(Kind.CHROOT, Stage.ENTER, "chroot: the bundle's root becomes /", "/root/path")
+    else:
+        yield Op(Kind.PIVOT, Stage.ENTER, "pivot_root: the bundle's root becomes /", "/root/path")
     wanted = config.linux.rootfs_propagation
     if wanted == "runbindable":
         yield _propagation("the root and all mounts in it", wanted, Stage.ENTER)
@@ -88,6 +104,13 @@ def _propagation(what: str, name: str, stage: Stage) -> Op:
         flags=int(name.startswith("r")),
         numbers=(PROPAGATIONS[name],),
     )
+
+
+def remove(config: Config, place: str) -> Iterator[Op]:
+    """Yield what unmounts all that create mounted where the runtime's mounts are."""
+    if namespaces.shares_mounts(config):
+        says = f"unmount all that is in {place}"
+        yield Op(Kind.UNMOUNT, Stage.DELETED, says, "/root/path", path=place)
 
 
 def close(config: Config, bundle: str) -> Iterator[Op]:
@@ -129,18 +152,3 @@ def _is_covered(config: Config, below: str) -> bool:
         if below == target or below.startswith(target.rstrip("/") + "/"):
             return True
     return False
-
-
-def _check_namespace(config: Config) -> None:
-    for number, namespace in enumerate(config.linux.namespaces):
-        if namespace.type != "mount" or namespace.path is None:
-            continue
-        try:
-            same = os.path.samefile(namespace.path, "/proc/self/ns/mnt")
-        except OSError:
-            continue  # opening it says what is wrong
-        if same:
-            raise ConfigError(
-                f"/linux/namespaces/{number}/path",
-                "is the runtime's own mount namespace: the container's mounts would be the host's",
-            )

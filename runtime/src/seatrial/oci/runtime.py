@@ -59,7 +59,12 @@ def create(
         )
     folder = Folder(root, identifier)
     plan = compiler.compile_plan(
-        spec, bundle=bundle, identifier=identifier, systemd=systemd, new_keyring=new_keyring
+        spec,
+        bundle=bundle,
+        identifier=identifier,
+        place=folder.mount_place,
+        systemd=systemd,
+        new_keyring=new_keyring,
     )
     binary = plan.encode()
     folder.make()

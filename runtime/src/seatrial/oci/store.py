@@ -88,6 +88,8 @@ class Folder:
         self.id = identifier
         self.root = root
         self.path = os.path.join(root, identifier)
+        #: Where its root is mounted if it has no mount namespace; no id has an @ in it.
+        self.mount_place = os.path.abspath(f"{self.path}@root")
 
     def make(self) -> None:
         """Make it; raises ``OCIError`` where the id is taken."""

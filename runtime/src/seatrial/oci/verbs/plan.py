@@ -33,7 +33,11 @@ def run(call: Call) -> None:
     identifier = call.arguments[0] if call.arguments else "ID"
     with host.objections() as refused:
         compiled = compiler.compile_plan(
-            spec, bundle=bundle, identifier=identifier, systemd=call.systemd_cgroup
+            spec,
+            bundle=bundle,
+            identifier=identifier,
+            place=f"{os.path.abspath(call.root)}/{identifier}@root",
+            systemd=call.systemd_cgroup,
         )
     form = call.value("format") or "text"
     if form == "json":
