@@ -111,6 +111,11 @@ struct listener_request {
 int pass_listener(int shared, int connection, const struct listener_request *request);
 
 // spawn.c
+
+// What has come about of a create, as its caller may want to watch it. Keep in step with
+// seatrial.oci.events.STEPS.
+enum step { STEP_PREPARED, STEP_CLONED, STEP_ADOPTED, STEP_MOUNTED, STEP_HOOKED, STEP_ENTERED };
+
 struct create_request {
     const struct plan *plan;
     int listener; // where the container process waits for start
@@ -119,6 +124,9 @@ struct create_request {
     const char *id;
     const char *bundle;
     const char *members;
+    // Called in the runtime after each step, unless NULL; false gives the create up.
+    bool (*watch)(void *watcher, enum step step, pid_t pid);
+    void *watcher;
 };
 
 struct create_result {

@@ -291,21 +291,36 @@ static struct outcome make_process(struct context *context, int sync[2], int lis
     return outcome;
 }
 
-static struct outcome accompany(struct context *context, int sync) {
-    struct outcome outcome = run_stage(context, STAGE_ADOPT);
-    if (outcome.error)
-        return outcome;
+static struct outcome reached(const struct create_request *request, enum step step, pid_t pid) {
+    if (!request->watch || request->watch(request->watcher, step, pid))
+        return (struct outcome){0};
+    return (struct outcome){.error = ECANCELED, .op = UINT32_MAX};
+}
+
+static struct outcome accompany(struct context *context, const struct create_request *request,
+                                int sync) {
     const struct outcome go = {0};
-    if (!tell(sync, go))
-        return hear(sync);
-    if ((outcome = hear(sync)).error)
-        return outcome;
-    context->status = "creating";
-    if ((outcome = run_stage(context, STAGE_CREATING)).error)
-        return outcome;
-    if (!tell(sync, go))
-        return hear(sync);
-    return hear(sync);
+    struct outcome outcome = reached(request, STEP_CLONED, context->pid);
+    if (!outcome.error)
+        outcome = run_stage(context, STAGE_ADOPT);
+    if (!outcome.error)
+        outcome = reached(request, STEP_ADOPTED, context->pid);
+    // What a process that is gone had to say is heard all the same.
+    if (!outcome.error) {
+        tell(sync, go);
+        outcome = hear(sync);
+    }
+    if (!outcome.error)
+        outcome = reached(request, STEP_MOUNTED, context->pid);
+    if (!outcome.error)
+        outcome = run_stage(context, STAGE_CREATING);
+    if (!outcome.error)
+        outcome = reached(request, STEP_HOOKED, context->pid);
+    if (!outcome.error) {
+        tell(sync, go);
+        outcome = hear(sync);
+    }
+    return outcome.error ? outcome : reached(request, STEP_ENTERED, context->pid);
 }
 
 void create_container(const struct create_request *request, struct create_result *result) {
@@ -344,10 +359,12 @@ void create_container(const struct create_request *request, struct create_result
     open_made(&context);
     result->outcome = run_stage(&context, STAGE_BEFORE);
     if (!result->outcome.error)
+        result->outcome = reached(request, STEP_PREPARED, 0);
+    if (!result->outcome.error)
         result->outcome = make_process(&context, sync, request->listener, &result->pidfd);
     close(sync[1]);
     if (!result->outcome.error)
-        result->outcome = accompany(&context, sync[0]);
+        result->outcome = accompany(&context, request, sync[0]);
     close(sync[0]);
     close_slots(&context);
     munmap(context.pointers, room);

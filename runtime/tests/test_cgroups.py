@@ -136,7 +136,7 @@ def test_an_exec_goes_where_the_process_went_when_the_cgroup_only_has_children(v
     (v2 / "a/b").mkdir(parents=True)
     assert [op.path for op in cgroups.join(stored, os.getpid())] == [f"{v2}/a/b/cgroup.procs"]
     (v2 / "a/b/kid").mkdir()
-    assert [op.path for op in cgroups.join(stored, os.getpid(), "kid")] == [
+    assert [op.path for op in cgroups.join(stored, os.getpid(), {"": "kid"})] == [
         f"{v2}/a/b/kid/cgroup.procs"
     ]
 

@@ -20,8 +20,17 @@ static PyObject *answer(struct outcome outcome) {
                          outcome.op == UINT32_MAX ? -1LL : (long long)outcome.op);
 }
 
-PyDoc_STRVAR(create_doc, "create(plan, listener, console, keep, id, bundle, members)\n--\n\n"
-                         "Create the container process; return (pid, pidfd, failure or None).");
+PyDoc_STRVAR(create_doc,
+             "create(plan, listener, console, keep, id, bundle, members, watch=None)\n--\n\n"
+             "Create the container process; return (pid, pidfd, failure or None). watch(step, pid) "
+             "is called as it comes about; what it raises gives the create up.");
+
+// Called with the interpreter's lock held: create does not give it away.
+static bool watch_from_python(void *watcher, enum step step, pid_t pid) {
+    PyObject *answer = PyObject_CallFunction(watcher, "ii", (int)step, (int)pid);
+    Py_XDECREF(answer);
+    return answer;
+}
 
 static PyObject *core_create(PyObject *self, PyObject *args) {
     (void)self;
@@ -29,14 +38,21 @@ static PyObject *core_create(PyObject *self, PyObject *args) {
     Py_ssize_t bytes;
     struct plan plan;
     struct create_request request = {.plan = &plan};
-    if (!PyArg_ParseTuple(args, "y#iiiyyy:create", &buffer, &bytes, &request.listener,
+    PyObject *watcher = Py_None;
+    if (!PyArg_ParseTuple(args, "y#iiiyyy|O:create", &buffer, &bytes, &request.listener,
                           &request.console, &request.keep, &request.id, &request.bundle,
-                          &request.members))
+                          &request.members, &watcher))
         return NULL;
+    if (watcher != Py_None) {
+        request.watch = watch_from_python;
+        request.watcher = watcher;
+    }
     if (!open_plan(buffer, bytes, &plan))
         return NULL;
     struct create_result result;
     create_container(&request, &result);
+    if (PyErr_Occurred()) // the watcher's
+        return NULL;
     PyObject *failure = answer(result.outcome);
     if (!failure)
         return NULL;

@@ -3,10 +3,24 @@
 A failure is ``(errno, index of the operation)``, the index -1 where it was none of the plan's.
 """
 
+from collections.abc import Callable
+
 def create(
-    plan: bytes, listener: int, console: int, keep: int, id: bytes, bundle: bytes, members: bytes, /
+    plan: bytes,
+    listener: int,
+    console: int,
+    keep: int,
+    id: bytes,
+    bundle: bytes,
+    members: bytes,
+    watch: Callable[[int, int], object] | None = None,
+    /,
 ) -> tuple[int, int, tuple[int, int] | None]:
-    """Create the container process; return pid, pidfd, failure."""
+    """Create the container process; return pid, pidfd, failure.
+
+    ``watch`` is called with the number and the pid of each step that is done (events.STEPS); what
+    it raises gives the create up.
+    """
 
 def start(connection: int, /) -> tuple[int, int] | None:
     """Let a created container run its program; return once it is executed."""

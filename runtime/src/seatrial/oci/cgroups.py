@@ -16,7 +16,7 @@ from seatrial.oci.errors import ConfigError, OCIError
 from seatrial.oci.operations import Kind, Op, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from seatrial.oci.config import Config
     from seatrial.oci.plan import Plan
@@ -248,16 +248,26 @@ def stored_groups(plan: Plan) -> list[Group]:
     return found
 
 
-def join(plan: Plan, pid: int, below: str = "") -> Iterator[Op]:
+def join(plan: Plan, pid: int, below: Mapping[str, str] | None = None) -> Iterator[Op]:
     """Yield what puts a further process into the container's cgroups, or into ones ``below``.
+
+    ``below`` has paths by controller; by "" one for all hierarchies that have none of their own.
 
     A v2 cgroup that has controllers enabled for its children takes no processes (cgroups(7)): then
     the container has arranged itself in cgroups of its own, and we go where its process went.
     """
-    for group in stored_groups(plan):
+    below = below or {}
+    groups = stored_groups(plan)
+    known = {name for group in groups for name in group.hierarchy.controllers}
+    for controller in below:
+        if controller and controller not in known:
+            raise OCIError(f"the container has no cgroup for the controller {controller}")
+    for group in groups:
         path = group.path
-        if below:
-            path = os.path.normpath(f"{path}/{below.strip('/')}")
+        own = [below[name] for name in below if name in group.hierarchy.controllers]
+        wanted = own[0] if own else below.get("")
+        if wanted:
+            path = os.path.normpath(f"{path}/{wanted.strip('/')}")
             if not (path + "/").startswith(group.path + "/") or not os.path.isdir(path):
                 raise OCIError(f"there is no cgroup {path} of the container")
         elif group.hierarchy.version == 2 and group.read("cgroup.subtree_control"):  # noqa: PLR2004

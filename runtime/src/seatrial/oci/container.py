@@ -8,6 +8,11 @@
         container.create()
         container.start()
         print(container.wait())
+
+    def show(event: Event) -> None:
+        print(event.name, event.pid)
+
+    Container("demo", bundle="/srv/demo", on_event=show).create()
 """
 
 from __future__ import annotations
@@ -18,7 +23,9 @@ import select
 import signal as signals
 from typing import TYPE_CHECKING, Any, Self
 
-from seatrial.oci import config, execution, runtime
+import msgspec
+
+from seatrial.oci import cgroups, config, events, execution, pause, runtime, stats, update
 from seatrial.oci.command import DEFAULT_ROOT
 from seatrial.oci.errors import NoSuchContainer, OCIError
 from seatrial.oci.store import Folder
@@ -27,14 +34,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from seatrial.oci.config import Process
+    from seatrial.oci.config import Process, Resources
+    from seatrial.oci.events import Event
 
 
 class Container:
     """One container, by its id below a state root; as a context it is deleted at the end.
 
-    ``on_event`` is called with a word at each step of its life: ``creating``, ``created``,
-    ``starting``, ``running``, ``stopped``, ``deleted``.  Every method raises ``OCIError``.
+    ``on_event`` is called with an ``Event`` at each step of its life, as it happens; what it raises
+    during ``create`` gives the create up, and nothing of it is left.  Every method raises
+    ``OCIError``.
     """
 
     def __init__(
@@ -43,12 +52,12 @@ class Container:
         *,
         bundle: str | None = None,
         root: str = DEFAULT_ROOT,
-        on_event: Callable[[str], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.id = identifier
         self.bundle = bundle
         self.root = root
-        self._tell = on_event or (lambda _event: None)
+        self._teller = events.Teller(identifier, on_event)
         self._created: runtime.Created | None = None
 
     @property
@@ -60,22 +69,23 @@ class Container:
         """Create it from its bundle (runtime.md, "Create"); the process is our child."""
         if self.bundle is None:
             raise OCIError(f"container {self.id} cannot be created without a bundle")
-        self._tell("creating")
+        self._teller.tell("creating")
         self._created = runtime.create(
             self.id,
             bundle=self.bundle,
             root=self.root,
             console_socket=console_socket,
             preserve_fds=preserve_fds,
+            teller=self._teller,
         )
-        self._tell("created")
+        self._teller.tell("created", pid=self.pid)
         return self
 
     def start(self) -> Self:
         """Run its program (runtime.md, "Start"); returns once that is executed."""
-        self._tell("starting")
+        self._teller.tell("starting")
         runtime.start(self.id, root=self.root)
-        self._tell("running")
+        self._teller.tell("running", pid=self.pid)
         return self
 
     def state(self) -> dict[str, Any]:
@@ -98,16 +108,39 @@ class Container:
         if not poller.poll(None if timeout_s is None else timeout_s * 1000):
             raise TimeoutError(f"container {self.id} still runs after {timeout_s:g} s")
         _, status = os.waitpid(self._created.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._teller.tell("stopped", pid=self.pid, status=code)
         self._close()
-        self._tell("stopped")
-        return os.waitstatus_to_exitcode(status)
+        return code
 
     def execute(self, args: list[str] | Process) -> runtime.Created:
         """Execute a further process; a list of arguments is the container's own with these."""
         if isinstance(args, list):
-            spec = config.decode(Folder(self.root, self.id).read("config.json"))
-            args = execution.derived(spec, args, {})
+            args = execution.derived_of(self.id, args, root=self.root)
         return execution.execute(self.id, args, root=self.root)
+
+    def pause(self) -> None:
+        """Stop all its processes, until ``resume``."""
+        pause.pause(self.id, root=self.root)
+        self._teller.tell("paused", pid=self.pid)
+
+    def resume(self) -> None:
+        """Let its processes run on."""
+        pause.resume(self.id, root=self.root)
+        self._teller.tell("resumed", pid=self.pid)
+
+    def update(self, resources: Resources | dict[str, Any]) -> None:
+        """Change its limits: an object like ``linux.resources``; what it has not stays as it is."""
+        if isinstance(resources, dict):
+            resources = config.decode_resources(msgspec.json.encode(resources))
+        update.update(self.id, resources, root=self.root)
+        self._teller.tell("updated", pid=self.pid)
+
+    def stats(self) -> dict[str, Any]:
+        """Return what it uses, in the form of ``events --stats`` (sizes in bytes, times in ns)."""
+        folder = Folder(self.root, self.id)
+        folder.record()
+        return stats.collect(cgroups.stored_groups(runtime.stored_plan(folder)))
 
     def delete(self, *, force: bool = False) -> None:
         """Delete it (runtime.md, "Delete"); ``force`` kills it first."""
@@ -116,7 +149,7 @@ class Container:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._created.pid, 0)
             self._close()
-        self._tell("deleted")
+        self._teller.tell("deleted")
 
     def _close(self) -> None:
         if self._created is not None and self._created.pidfd >= 0:

@@ -16,6 +16,7 @@ from seatrial.oci.store import Folder
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
     from seatrial.oci.config import Config, Process
     from seatrial.oci.store import Record
@@ -45,16 +46,24 @@ def execute(
     root: str,
     console: socket.socket | None = None,
     preserve_fds: int = 0,
-    cgroup: str = "",
+    cgroup: Mapping[str, str] | None = None,
+    ignore_paused: bool = False,
 ) -> runtime.Created:
     """Start ``wanted`` in a running container; return it once it is executed.
 
+    ``cgroup`` has cgroups below the container's, by controller ("" is all).  In a paused container
+    nothing can be executed; with ``ignore_paused`` this waits until it is resumed.
     Raises ``OCIError``.  The process is our child; its ``pidfd`` is the caller's to close.
     """
     folder = Folder(root, identifier)
     record = folder.record()
     status = runtime.status_of(folder, record)
-    if status != "running":
+    if status == "paused" and not ignore_paused:
+        raise WrongStatus(
+            f"container {identifier} is paused, so nothing in it would run "
+            "(resume it, or wait for that with --ignore-paused)"
+        )
+    if status not in {"running", "paused"}:
         raise WrongStatus(f"container {identifier} is {status}, not running")
     if wanted.terminal != (console is not None):
         raise OCIError("a terminal needs a console, and a console a terminal")
@@ -85,7 +94,12 @@ def execute(
 
 
 def compile_plan(
-    spec: Config, wanted: Process, record: Record, stored: Plan, *, cgroup: str = ""
+    spec: Config,
+    wanted: Process,
+    record: Record,
+    stored: Plan,
+    *,
+    cgroup: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return the plan: enter the container's namespaces and cgroups, then be the process."""
     joined = [
@@ -121,3 +135,8 @@ def derived(spec: Config, args: list[str], changes: dict[str, object]) -> Proces
         raise OCIError("the container was configured without process, so give one by --process")
     fixed = {"args": args, "terminal": False, "console_size": msgspec.Raw()}
     return msgspec.structs.replace(spec.process, **{**fixed, **changes})
+
+
+def derived_of(identifier: str, args: list[str], *, root: str) -> Process:
+    """Return the process of a container that exists, with other ``args``."""
+    return derived(config.decode(Folder(root, identifier).read("config.json")), args, {})

@@ -25,6 +25,8 @@ from seatrial.oci.store import OCI_VERSION, Folder, Record, born
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from seatrial.oci.events import Teller
+
 _WAIT_S = 10.0
 
 
@@ -45,8 +47,12 @@ def create(
     systemd: bool = False,
     pid_file: str | None = None,
     new_keyring: bool = True,
+    teller: Teller | None = None,
 ) -> Created:
-    """Create a container; raises ``OCIError``, and then nothing of it is left (runtime.md)."""
+    """Create a container; raises ``OCIError``, and then nothing of it is left (runtime.md).
+
+    ``teller`` is told of each step; what it raises gives the create up.
+    """
     bundle = os.path.realpath(bundle)
     content = read_config(bundle)
     spec = config.decode(content)
@@ -67,12 +73,19 @@ def create(
         new_keyring=new_keyring,
     )
     binary = plan.encode()
+    if teller is not None:
+        teller.tell("compiled")
     folder.make()
     try:
         with folder.listen() as listener, _connect(console_socket) as console:
             names = names_of(identifier, bundle, spec.annotations)
             pid, pidfd, failure = _core.create(
-                binary, listener.fileno(), console.fileno() if console else -1, preserve_fds, *names
+                binary,
+                listener.fileno(),
+                console.fileno() if console else -1,
+                preserve_fds,
+                *names,
+                teller.step if teller is not None else None,
             )
         if failure is not None:
             raise failed(plan, failure)  # noqa: TRY301 - undone like what is raised below

@@ -18,8 +18,10 @@ Execute a further process in a running container; the exit status is the process
   --apparmor PROFILE        its AppArmor profile
   --process-label LABEL     its SELinux label
   --preserve-fds N          let it have N descriptors after stderr
-  --cgroup PATH             a cgroup of the container's own, below its cgroup
-  --ignore-paused           accepted
+  --cgroup [CONTROLLER,...:]PATH
+                            a cgroup of the container's own, below its cgroup; repeatable by
+                            controller
+  --ignore-paused           wait until a paused container is resumed
 """
 
 from __future__ import annotations
@@ -88,7 +90,8 @@ def run(call: Call) -> int:
         root=call.root,
         console=console,
         preserve_fds=call.number("preserve-fds"),
-        cgroup=call.value("cgroup") or "",
+        cgroup=cgroups_of(call.values("cgroup")),
+        ignore_paused=call.flag("ignore-paused"),
     )
     if console is not None:
         console.close()
@@ -100,6 +103,19 @@ def run(call: Call) -> int:
         return 0
     controller = foreground.receive(ours) if ours is not None else None
     return foreground.wait(started.pid, started.pidfd, controller)
+
+
+def cgroups_of(words: list[str]) -> dict[str, str]:
+    """Return paths by controller; one without controllers is for all, and stands alone."""
+    found: dict[str, str] = {}
+    for word in words:
+        controllers, colon, path = word.rpartition(":")
+        if not path or ":" in controllers or (colon and not controllers):
+            raise Usage(f"--cgroup takes [CONTROLLER,...:]PATH, not {word!r}")
+        if not colon and len(words) > 1:
+            raise Usage(f"--cgroup {word} has no controller, so it cannot be one of several")
+        found.update(dict.fromkeys(controllers.split(","), path))
+    return found
 
 
 def _process(call: Call, identifier: str, args: list[str]) -> Process:
