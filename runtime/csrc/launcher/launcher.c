@@ -27,7 +27,7 @@ static int hand_over(int argc, char **argv) {
     strcpy(slash + 1, python);
 
     // -I: nothing of the caller's environment or working directory is imported.
-    static char program[] = "from seatrial.oci.command import main; raise SystemExit(main())";
+    static char program[] = "from seatrial.oci.command import command; command()";
     char *head[] = {path, "-I", "-c", program};
     enum { HEAD = sizeof head / sizeof *head };
     char *words[argc + HEAD];

@@ -6,9 +6,9 @@ need costs it nothing.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from importlib import import_module
 
 from seatrial.oci.errors import OCIError
 
@@ -147,6 +147,28 @@ class Call:
         return self.arguments[0]
 
 
+def command() -> None:
+    """Be the command ``seatrial-oci``, which the launcher starts; never returns.
+
+    Of what a start of Python costs, this leaves out what a process that soon ends has no use for:
+    collecting cycles, a second implementation of what this Python's typing has (msgspec asks for
+    it, and it brings ``inspect`` and ``ast`` along), and taking the interpreter apart at the end.
+    """
+    gc.disable()
+    sys.modules.setdefault("typing_extensions", None)  # type: ignore[arg-type] # "there is none"
+    status = 1
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # nobody reads any more: the exit status still tells
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - what the interpreter would do with it
+        sys.excepthook(*sys.exc_info())
+    os._exit(status)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for an error, 2 for wrong usage.
 
@@ -177,7 +199,9 @@ def main(argv: list[str] | None = None) -> int:
 def _run(general: dict[str, list[str]], name: str, *words: str) -> int:
     if name not in VERBS:
         raise Usage(f"unknown command {name!r}")
-    verb = import_module(f"seatrial.oci.verbs.{name}{'_' * (name == 'exec')}")
+    module = f"seatrial.oci.verbs.{name}{'_' * (name == 'exec')}"
+    __import__(module)
+    verb = sys.modules[module]
     options, arguments = parse(
         list(words), {**verb.OPTIONS, "help": False}, {"h": "help", **getattr(verb, "SHORT", {})}
     )

@@ -6,7 +6,6 @@ config-linux.md, "The Container Process State".
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from typing import TYPE_CHECKING
 
@@ -66,4 +65,6 @@ def process_state(listener: Listener, state: dict[str, Any], pid: int) -> bytes:
     found = {"ociVersion": state["ociVersion"], "fds": ["seccompFd"], "pid": pid}
     if listener.metadata:
         found["metadata"] = listener.metadata
+    import json  # only here: a filter that notifies is rare
+
     return json.dumps({**found, "state": state}).encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import select
 import signal
@@ -20,7 +19,7 @@ from seatrial.oci import listener as listeners
 from seatrial.oci.errors import HookError, OCIError, OperationError, WrongStatus
 from seatrial.oci.operations import Kind, Stage
 from seatrial.oci.plan import Plan
-from seatrial.oci.store import OCI_VERSION, Folder, Record, born
+from seatrial.oci.store import OCI_VERSION, Folder, Record, born, quoted, quoted_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -272,8 +271,8 @@ def names_of(
     identifier: str, bundle: str, annotations: dict[str, str]
 ) -> tuple[bytes, bytes, bytes]:
     """Return id, bundle and further members of the state as JSON, for the executor."""
-    extra = f',"annotations":{json.dumps(annotations)}' if annotations else ""
-    return json.dumps(identifier).encode(), json.dumps(bundle).encode(), extra.encode()
+    extra = f',"annotations":{quoted_object(annotations)}' if annotations else ""
+    return quoted(identifier).encode(), quoted(bundle).encode(), extra.encode()
 
 
 def status_of(folder: Folder, record: Record) -> str:

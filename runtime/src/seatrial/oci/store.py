@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
-import json
 import os
 import re
-import shutil
 import socket
 from typing import Any
 
@@ -44,12 +43,12 @@ class Record(msgspec.Struct):
         """Return the form in which it is kept."""
         fields = {
             "id": self.id,
-            "bundle": json.dumps(self.bundle),
+            "bundle": quoted(self.bundle),
             "pid": str(self.pid),
             "born": str(self.born),
             "created": self.created,
             "process": "yes" if self.has_process else "",
-            "annotations": json.dumps(self.annotations) if self.annotations else "",
+            "annotations": quoted_object(self.annotations) if self.annotations else "",
             "listener": msgspec.json.encode(self.listener).decode() if self.listener else "",
             "freezer": self.freezer,
         }
@@ -63,15 +62,39 @@ class Record(msgspec.Struct):
         fields = dict(field.split("=", 1) for field in kept)
         return cls(
             id=fields["id"],
-            bundle=json.loads(fields["bundle"]),
+            bundle=unquoted(fields["bundle"]),
             pid=int(fields["pid"]),
             born=int(fields["born"]),
             created=fields["created"],
             has_process=fields["process"] != "",
-            annotations=json.loads(fields["annotations"] or "{}"),
+            annotations=msgspec.json.decode(fields["annotations"] or "{}", type=dict[str, str]),
             listener=msgspec.json.decode(fields["listener"] or "null", type=Listener | None),
             freezer=fields["freezer"],
         )
+
+
+def quoted(text: str) -> str:
+    """Return a text as JSON, in ASCII; bytes that are no UTF-8 are lone surrogates in it."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    import json  # msgspec has no way to write what is no UTF-8
+
+    return json.dumps(text)
+
+
+def unquoted(text: str) -> str:
+    """Return what ``quoted`` was given."""
+    if "\\" not in text:
+        return text[1:-1]
+    import json
+
+    found: str = json.loads(text)
+    return found
+
+
+def quoted_object(members: dict[str, str]) -> str:
+    """Return an object of texts as JSON."""
+    return "{" + ", ".join(f"{quoted(k)}: {quoted(v)}" for k, v in members.items()) + "}"
 
 
 def check_id(identifier: str) -> None:
@@ -101,7 +124,10 @@ class Folder:
 
     def remove(self) -> None:
         """Remove it and all in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.path):
+                os.unlink(os.path.join(self.path, name))
+            os.rmdir(self.path)
 
     def lock(self) -> int:
         """Take the container's lock until the returned descriptor is closed."""
