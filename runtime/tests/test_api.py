@@ -117,8 +117,10 @@ def test_who_is_told_can_give_the_create_up(made: Made) -> None:
         pass
 
     for step in CREATE[1:-1]:
+        seen: list[int] = []
 
-        def refuse(event: Event, last: str = step) -> None:
+        def refuse(event: Event, last: str = step, seen: list[int] = seen) -> None:
+            seen += [event.pid] if event.pid else []
             if event.name == last:
                 raise Enough(last)
 
@@ -128,8 +130,9 @@ def test_who_is_told_can_give_the_create_up(made: Made) -> None:
             container.create()
         assert not state.exists() or not list(state.iterdir())
         assert not os.path.exists(f"/sys/fs/cgroup/pids/seatrial-gaps/{made.container.id}")
-        with pytest.raises(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
+        for pid in seen[-1:]:
+            with pytest.raises(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
 
 
 def test_a_create_that_fails_tells_how_far_it_came(made: Made) -> None:

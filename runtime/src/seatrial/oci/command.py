@@ -26,7 +26,8 @@ what only this runtime has
   plan      show what would be done to the kernel for a bundle, and why
 
 options
-  --root DIR            where containers are remembered (default /run/seatrial-oci)
+  --root DIR            where containers are remembered (default /run/seatrial-oci; for others
+                        than root the folder seatrial-oci in $XDG_RUNTIME_DIR)
   --log FILE            write errors and warnings there too
   --log-format FORMAT   text or json
   --systemd-cgroup      make cgroups by way of systemd
@@ -97,6 +98,12 @@ def parse(
     return options, rest
 
 
+def default_root() -> str:
+    """Return where containers are remembered if nobody says otherwise."""
+    own = os.environ.get("XDG_RUNTIME_DIR")
+    return f"{own}/seatrial-oci" if own and os.geteuid() else DEFAULT_ROOT
+
+
 class Call:
     """One call of the command: the global options and those of the verb, ready to ask."""
 
@@ -109,7 +116,7 @@ class Call:
         self.general = general
         self.options = options
         self.arguments = arguments
-        self.root = general.get("root", [DEFAULT_ROOT])[-1]
+        self.root = general["root"][-1] if "root" in general else default_root()
 
     def value(self, name: str, default: str | None = None) -> str | None:
         """Return the last value given for an option."""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from seatrial.oci import cgroups, config, events, execution, pause, runtime, stats, update
-from seatrial.oci.command import DEFAULT_ROOT
+from seatrial.oci.command import default_root
 from seatrial.oci.errors import NoSuchContainer, OCIError
 from seatrial.oci.store import Folder
 
@@ -51,12 +51,12 @@ class Container:
         identifier: str,
         *,
         bundle: str | None = None,
-        root: str = DEFAULT_ROOT,
+        root: str | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.id = identifier
         self.bundle = bundle
-        self.root = root
+        self.root = root or default_root()
         self._teller = events.Teller(identifier, on_event)
         self._created: runtime.Created | None = None
 

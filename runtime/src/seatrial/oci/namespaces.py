@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from seatrial.oci import id_mappings, time_offsets
+from seatrial.oci import capabilities, host, id_mappings, time_offsets
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Kind, Op, Stage
 
@@ -46,6 +46,12 @@ def check(config: Config) -> None:
             "/linux/namespaces",
             "a user namespace needs a mount namespace: it has no power over the runtime's, so "
             "nothing could be mounted",
+        )
+    if "user" not in seen and not capabilities.held() & capabilities.SYS_ADMIN:
+        host.refuse(
+            "/linux/namespaces",
+            "without CAP_SYS_ADMIN a container needs a user namespace, with one's own id mapped "
+            "(spec --rootless writes such a config)",
         )
     id_mappings.check(config)
     time_offsets.check(config)

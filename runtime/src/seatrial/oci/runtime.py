@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seatrial.oci import _core, cgroup_processes, compiler, config, freezer, log
+from seatrial.oci import _core, cgroup_processes, compiler, config, freezer, log, namespaces
 from seatrial.oci import listener as listeners
 from seatrial.oci.errors import HookError, OCIError, OperationError, WrongStatus
 from seatrial.oci.operations import Kind, Stage
@@ -349,11 +349,24 @@ def _deleted(plan: Plan, binary: bytes, names: tuple[bytes, bytes, bytes]) -> No
         log.warn(str(failed(plan, failure)))
 
 
+def _hint(number: int, new_namespaces: int) -> str:
+    """Return what clone(2) may have meant."""
+    if number in {errno.ENOSPC, errno.EUSERS}:
+        return " (hint: a limit below /proc/sys/user is reached, see namespaces(7))"
+    if number == errno.EPERM and new_namespaces & namespaces.FLAGS["user"]:
+        return (
+            " (hint: this host may not let others than root make user namespaces, see "
+            "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
+        )
+    return ""
+
+
 def failed(plan: Plan, failure: tuple[int, int]) -> OperationError:
     """Return the error that a failure of the executor is."""
     number, index = failure
     if not 0 <= index < len(plan.ops):
-        return OperationError(f"cannot make the container process: {os.strerror(number)}", number)
+        what = f"cannot make the container process: {os.strerror(number)}"
+        return OperationError(what + _hint(number, plan.namespaces), number)
     op = plan.ops[index]
     place = f" (config.json#{op.pointer})" if op.pointer else ""
     if op.kind == Kind.HOOK:

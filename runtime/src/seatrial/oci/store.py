@@ -116,11 +116,16 @@ class Folder:
 
     def make(self) -> None:
         """Make it; raises ``OCIError`` where the id is taken."""
-        os.makedirs(self.root, 0o700, exist_ok=True)
         try:
+            os.makedirs(self.root, 0o700, exist_ok=True)
             os.mkdir(self.path, 0o700)
         except FileExistsError:
             raise OCIError(f"container {self.id} exists already") from None
+        except PermissionError:
+            raise OCIError(
+                f"cannot make {self.path}: Permission denied (hint: --root DIR, or XDG_RUNTIME_DIR "
+                "in the environment, names a folder of one's own)"
+            ) from None
 
     def remove(self) -> None:
         """Remove it and all in it."""

@@ -85,6 +85,9 @@ def example(*, rootless: bool = False) -> dict[str, Any]:
                 "options": ["rbind", "nosuid", "noexec", "nodev", "ro"],
             }
         )
+        mounts.append(
+            _mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev", "ro")
+        )
     else:
         mounts.append(_mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", "ro"))
         linux["resources"] = {"devices": [{"allow": False, "access": "rwm"}]}
