@@ -14,7 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum bind_flags { DEEP = 1, AS_SLAVE = 2, AS_PRIVATE = 4, MAPPED = 8, MAPPED_DEEP = 16 };
+enum bind_flags {
+    DEEP = 1,
+    AS_SLAVE = 2,
+    AS_PRIVATE = 4,
+    MAPPED = 8,
+    MAPPED_DEEP = 16,
+    LOCKED = 32,
+};
 
 // number: attributes of all its mounts, set and cleared, then of the first, set and cleared.
 static int prepare(struct context *context, const struct op *op, int fd) {
@@ -56,9 +63,33 @@ int op_tree(struct context *context, const struct op *op) {
     return slot_keep(context, slot_number(op), fd);
 }
 
+static bool is_same(int one, int other) {
+    struct stat a, b;
+    return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+// In a user namespace the host's mounts are locked: nobody in there can take away what they have of
+// ro, nosuid, nodev, noexec (mount_namespaces(7)). What the runtime has opened is free of that. So
+// where this process gets to the same source, it binds what it sees itself.
+static void prefer_locked(struct context *context, const struct op *op, int *fd) {
+    int error;
+    int own = source_of(context, op, &error);
+    if (own < 0)
+        return;
+    if (is_same(own, *fd)) {
+        int free = *fd;
+        *fd = own;
+        own = free;
+    }
+    close(own);
+}
+
 int op_bind(struct context *context, const struct op *op) {
     int error = 0;
     int fd = slot_take(context, slot_number(op));
+    if (fd >= 0 && op->flags & LOCKED)
+        prefer_locked(context, op, &fd);
     if (fd < 0)
         fd = source_of(context, op, &error);
     if (fd < 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -350,3 +352,19 @@ def test_statistics_of_v2_are_given_in_the_form_of_v1(v2: Path) -> None:
 
 def test_nothing_is_counted_where_nothing_counts() -> None:
     assert stats.collect([])["memory"] == {}
+
+
+def test_a_hierarchy_beneath_another_mount_is_none() -> None:
+    program = (
+        "from seatrial.oci import cgroups; found = cgroups.hierarchies();"
+        "print([(each.path, each.version) for each in found])"
+    )
+    cover = (
+        "mount -t tmpfs over /sys/fs/cgroup && mkdir /sys/fs/cgroup/later && "
+        'mount -t cgroup2 later /sys/fs/cgroup/later && exec "$@"'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", cover, "sh", sys.executable, "-c", program],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "[('/sys/fs/cgroup/later', 2)]\n"

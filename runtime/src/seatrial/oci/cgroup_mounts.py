@@ -41,6 +41,11 @@ def _unified(config: Config, entry: Entry, folder: str, slot: int) -> Iterator[O
         # The root of a new cgroup namespace is the cgroup that the container is in.
         yield from entry.tree(folder, entry.target, slot, flags=2)
         return
+    if namespaces.has(config, "user"):
+        # Only who has power over the cgroup namespace can mount cgroup2 (cgroup_namespaces(7)), and
+        # that is the host's: so what would be mounted is bound, as runc does.
+        yield from entry.tree(cgroups.ROOT, entry.target, slot, flags=2)
+        return
     yield Op(
         Kind.MOUNT,
         Stage.MOUNT,

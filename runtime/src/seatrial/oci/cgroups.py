@@ -66,10 +66,11 @@ def hierarchies() -> list[Hierarchy]:
     with open("/proc/self/mountinfo", encoding="utf-8") as lines:
         for line in lines:
             left, _, right = line.partition(" - ")
-            target, kind = left.split(" ")[4], right.split(" ")
-            if f"{ROOT}/".startswith(f"{target}/"):
-                found.clear()  # what was mounted there before is hidden now
-            elif not target.startswith(ROOT + "/"):
+            device, target = left.split(" ")[2:5:2]
+            kind = right.split(" ")
+            if target != ROOT and not target.startswith(ROOT + "/"):
+                continue
+            if not _is_seen(target, device):
                 continue
             if kind[0] == "cgroup2":
                 found[target] = Hierarchy(target, 2, _words(f"{target}/cgroup.controllers"))
@@ -77,6 +78,15 @@ def hierarchies() -> list[Hierarchy]:
                 options = frozenset(kind[2].strip().split(","))
                 found[target] = Hierarchy(target, 1, options)
     return list(found.values())
+
+
+def _is_seen(path: str, device: str) -> bool:
+    """Whether the mount of a device is what is found at its path, and not beneath another."""
+    try:
+        number = os.stat(path).st_dev
+    except OSError:
+        return False
+    return device == f"{os.major(number)}:{os.minor(number)}"
 
 
 def _words(path: str) -> frozenset[str]:

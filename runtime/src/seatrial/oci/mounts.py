@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Flags of operations (runtime/csrc/mounts.c, binds.c); the number of a slot is above the low byte.
 FILESYSTEM_READ_ONLY, COPY_UP, KEEP, OPTIONAL, MAPPED = 1, 2, 4, 8, 16
-DEEP, AS_SLAVE, AS_PRIVATE, BIND_MAPPED, BIND_MAPPED_DEEP = 1, 2, 4, 8, 16
+DEEP, AS_SLAVE, AS_PRIVATE, BIND_MAPPED, BIND_MAPPED_DEEP, LOCKED = 1, 2, 4, 8, 16, 32
 OF_SLOT = 1
 #: The slots before are those of the root and of device nodes.
 FIRST_SLOT = 2
@@ -85,6 +85,8 @@ class Entry:
         flags = self._propagation_of_source() | (DEEP if self.options.recursive_bind else 0)
         if mapping:
             flags |= BIND_MAPPED_DEEP if recursive else BIND_MAPPED
+        elif namespaces.has(self.config, "user") and not self._takes_away():
+            flags |= LOCKED
         yield from self.tree(source, self.target, slot, flags)
 
     def tree(self, source: str, target: str, slot: int, flags: int) -> Iterator[Op]:
@@ -103,6 +105,10 @@ class Entry:
                 flags=flags | slot << 8,
                 numbers=(*self.options.own.pair(), *self.options.all.pair()),
             )
+
+    def _takes_away(self) -> bool:
+        """Whether the mount is to have less of the host's attributes: what is locked cannot."""
+        return bool(self.options.own.pair()[1] | self.options.all.pair()[1])
 
     def _propagation_of_source(self) -> int:
         # Events of the host's mount come in, none go out; out too only where both the root and
