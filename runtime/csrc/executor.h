@@ -110,6 +110,9 @@ struct listener_request {
 
 int pass_listener(int shared, int connection, const struct listener_request *request);
 
+// kernel.c
+const char *missing_call(void);
+
 // spawn.c
 
 // What has come about of a create, as its caller may want to watch it. Keep in step with

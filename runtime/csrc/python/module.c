@@ -97,10 +97,22 @@ static PyObject *core_run_stage(PyObject *self, PyObject *args) {
     Py_END_ALLOW_THREADS return answer(outcome);
 }
 
+PyDoc_STRVAR(missing_doc, "missing_call()\n--\n\n"
+                          "Return the name of a system call that this kernel lacks, or None.");
+
+static PyObject *core_missing_call(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    const char *name = missing_call();
+    if (!name)
+        Py_RETURN_NONE;
+    return PyUnicode_FromString(name);
+}
+
 static PyMethodDef methods[] = {
     {"create", core_create, METH_VARARGS, create_doc},
     {"start", core_start, METH_VARARGS, start_doc},
     {"run_stage", core_run_stage, METH_VARARGS, run_doc},
+    {"missing_call", core_missing_call, METH_NOARGS, missing_doc},
     {NULL, NULL, 0, NULL},
 };
 

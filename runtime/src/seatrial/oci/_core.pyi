@@ -29,3 +29,6 @@ def run_stage(
     plan: bytes, stage: int, pid: int, id: bytes, bundle: bytes, status: bytes, members: bytes, /
 ) -> tuple[int, int] | None:
     """Do the operations of a stage that belongs to the runtime."""
+
+def missing_call() -> str | None:
+    """Return the name of a system call that is needed and that this kernel has not."""

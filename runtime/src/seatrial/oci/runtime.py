@@ -71,6 +71,7 @@ def create(
         systemd=systemd,
         new_keyring=new_keyring,
     )
+    check_kernel()
     binary = plan.encode()
     if teller is not None:
         teller.tell("compiled")
@@ -113,6 +114,16 @@ def create(
         folder.remove()
         raise
     return Created(pid, pidfd)
+
+
+def check_kernel() -> None:
+    """Refuse a kernel that cannot do what the executor asks of it; raises ``OCIError``."""
+    missing = _core.missing_call()
+    if missing is not None:
+        raise OCIError(
+            f"this kernel ({os.uname().release}) has no {missing}(2), or something around this "
+            "process hides it: containers are made with the mount API of Linux 5.12"
+        )
 
 
 def start(identifier: str, *, root: str) -> None:
