@@ -46,7 +46,7 @@ static int inherit(const char *folder, const char *file) {
     return bytes < 0 ? errno : write_file(AT_FDCWD, path, value, (size_t)bytes, 0);
 }
 
-enum { CPUSET = 1, MARK = 2 };
+enum { CPUSET = 1, MARK = 2, ONLY_FAILED = 4 };
 
 static int make_directories(const struct op *op, char *path, size_t length) {
     for (size_t i = op->number[1] ? (size_t)op->number[1] : 1; i <= length; i++) {
@@ -137,10 +137,13 @@ static bool is_anothers(const char *path, const char *owner) {
 }
 
 // path: the folder. flag 1: one above the container's, which others may have come to use; 2: only
-// if it is marked as made by create, and, in text, as this container's.
+// if it is marked as made by create, and, in text, as this container's; 4: never, unless the
+// runtime takes the flag away as it undoes a create.
 int op_remove_cgroup(struct context *context, const struct op *op) {
     const char *path = plan_string(context->plan, op->path);
     const char *owner = plan_string(context->plan, op->text);
+    if (op->flags & ONLY_FAILED)
+        return 0;
     if (op->flags & MARK) {
         if (*owner && is_anothers(path, owner))
             return 0;

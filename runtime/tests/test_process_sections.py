@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from seatrial.oci import (
+    _core,
     affinity,
     capabilities,
     id_mappings,
@@ -23,7 +24,8 @@ from seatrial.oci import (
 )
 from seatrial.oci.config import Capabilities, Config, IDMapping, Process
 from seatrial.oci.errors import ConfigError
-from seatrial.oci.operations import Kind, Stage
+from seatrial.oci.operations import Kind, Op, Stage
+from seatrial.oci.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -344,6 +346,28 @@ def test_without_a_class_of_its_own_a_container_gets_one_that_goes_with_it(
         ("REMOVE_CGROUP", "/c1/mon_groups/c1", ""),
         ("REMOVE_CGROUP", "/c1", ""),
     ]
+
+
+def test_a_new_class_with_a_name_stays_unless_its_create_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(intel_rdt, "mounted", lambda: str(tmp_path))
+    config = config_of(intelRdt={"closID": "gold", "schemata": ["L3:0=f"]})
+    *_, removed = intel_rdt.compile(config, "c1")
+    state = (b'"c1"', b'"/"', b"stopped", b"")
+    group = tmp_path / "gold"
+    group.mkdir()
+
+    def end(ops: list[Op]) -> bool:
+        plan = Plan(0, ops).encode()
+        assert _core.run_stage(plan, Stage.DELETED, 0, *state) is None
+        return group.exists()
+
+    assert end([removed])
+    (group / "tasks").write_text("1234\n")
+    assert intel_rdt.undone([removed]) == []
+    (group / "tasks").unlink()
+    assert not end(intel_rdt.undone([removed]))
 
 
 def test_a_class_that_exists_is_joined_and_left_alone(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from seatrial.oci import host
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Kind, Op, Stage
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from seatrial.oci.config import Config, IntelRdt
 
 BASE = "/linux/intelRdt"
+#: Flag of REMOVE_CGROUP (runtime/csrc/cgroups.c): not at the end of a container that was made.
+ONLY_FAILED = 4
 #: Where it is mounted, if it is (resctrl.rst).
 USUAL = "/sys/fs/resctrl"
 
@@ -107,8 +111,9 @@ def _group(rdt: IntelRdt, lines: list[tuple[str, str]], top: str, identifier: st
         yield _make(monitor, f"{BASE}/enableMonitoring")
         yield _join(monitor, f"{BASE}/enableMonitoring")
         yield _remove(monitor)
-    if rdt.clos_id is None and not exists:
-        yield _remove(folder)
+    if not exists:
+        # One that has a name of its own is there for others too, once a container is made.
+        yield _remove(folder, only_failed=rdt.clos_id is not None)
 
 
 def _make(folder: str, pointer: str) -> Op:
@@ -122,5 +127,32 @@ def _join(folder: str, pointer: str) -> Op:
     return Op(Kind.ATTACH_TASK, Stage.ADOPT, what, pointer, path=f"{folder}/tasks")
 
 
-def _remove(folder: str) -> Op:
-    return Op(Kind.REMOVE_CGROUP, Stage.DELETED, f"remove {folder}", path=folder)
+def _remove(folder: str, *, only_failed: bool = False) -> Op:
+    return Op(
+        Kind.REMOVE_CGROUP,
+        Stage.DELETED,
+        f"remove {folder}" + (", if create fails and nobody is in it" if only_failed else ""),
+        path=folder,
+        flags=ONLY_FAILED if only_failed else 0,
+    )
+
+
+def undone(ops: list[Op]) -> list[Op]:
+    """Return what is done at the end of a create that failed: a new group goes, if it is free."""
+    found = []
+    for op in ops:
+        if op.kind == Kind.REMOVE_CGROUP and op.flags & ONLY_FAILED:
+            if _is_used(op.path):
+                continue
+            found.append(msgspec.structs.replace(op, flags=op.flags & ~ONLY_FAILED))
+        else:
+            found.append(op)
+    return found
+
+
+def _is_used(folder: str) -> bool:
+    try:
+        with open(f"{folder}/tasks", encoding="ascii") as tasks:
+            return bool(tasks.read())
+    except OSError:
+        return False  # not made, so there is nothing to remove either

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seatrial.oci import _core, cgroup_processes, compiler, config, freezer, log, namespaces
+from seatrial.oci import (
+    _core,
+    cgroup_processes,
+    compiler,
+    config,
+    freezer,
+    intel_rdt,
+    log,
+    namespaces,
+)
 from seatrial.oci import listener as listeners
 from seatrial.oci.errors import HookError, OCIError, OperationError, WrongStatus
 from seatrial.oci.operations import Kind, Stage
@@ -342,6 +351,7 @@ def _undo(plan: Plan, *, hooks: bool, names: tuple[bytes, bytes, bytes]) -> None
     ops = [op for op in plan.ops if op.stage == Stage.DELETED]
     if not hooks:
         ops = [op for op in ops if op.kind != Kind.HOOK]
+    ops = intel_rdt.undone(ops)
     kept = Plan(0, ops)
     _deleted(kept, kept.encode(), names)
 
