@@ -46,6 +46,7 @@ struct addresses {
     bool lost; // there were more
     struct {
         uint32_t bytes;
+        bool permanent;
         _Alignas(4) char message[256];
     } each[MOST_ADDRESSES];
 };
@@ -76,7 +77,8 @@ static int find_device(int netlink, const char *name, int index, struct device *
     return request_send(netlink, &request, read_device, device);
 }
 
-// Permanent ones, of any family and scope: what else there is came by itself and will come again.
+// All, of any family and scope. Those with a lifetime came by themselves (by router advertisements,
+// DHCP) and are not the container's, but are what the host had.
 static bool read_address(void *context, const struct nlmsghdr *message) {
     struct addresses *addresses = context;
     struct ifaddrmsg info;
@@ -87,7 +89,7 @@ static bool read_address(void *context, const struct nlmsghdr *message) {
     const struct rtattr *wide = find_attribute(message, sizeof info, IFA_FLAGS);
     if (wide)
         memcpy(&flags, RTA_DATA(wide), sizeof flags);
-    if ((int)info.ifa_index != addresses->index || !(flags & IFA_F_PERMANENT))
+    if ((int)info.ifa_index != addresses->index)
         return true;
     if (addresses->count == MOST_ADDRESSES ||
         message->nlmsg_len > sizeof addresses->each[0].message) {
@@ -95,6 +97,7 @@ static bool read_address(void *context, const struct nlmsghdr *message) {
         return true;
     }
     addresses->each[addresses->count].bytes = message->nlmsg_len;
+    addresses->each[addresses->count].permanent = flags & IFA_F_PERMANENT;
     memcpy(addresses->each[addresses->count++].message, message, message->nlmsg_len);
     return true;
 }
@@ -110,24 +113,25 @@ static int find_addresses(int netlink, int index, struct addresses *addresses) {
     return error ? error : addresses->lost ? E2BIG : 0;
 }
 
-// Those of global scope are what the spec wants kept; all is what there was before.
+// Permanent ones of global scope are what the spec wants kept; all is what there was before, with
+// the lifetimes that were left.
 static int add_addresses(int netlink, int index, const struct addresses *addresses, bool all) {
     // Not the label, which is the old name, and not what the kernel only reports.
     static const uint16_t kept[] = {IFA_ADDRESS, IFA_LOCAL,       IFA_BROADCAST, IFA_ANYCAST,
-                                    IFA_FLAGS,   IFA_RT_PRIORITY, IFA_MULTICAST};
+                                    IFA_FLAGS,   IFA_RT_PRIORITY, IFA_MULTICAST, IFA_CACHEINFO};
     for (unsigned i = 0; i < addresses->count; i++) {
         const struct nlmsghdr *old = (const void *)addresses->each[i].message;
         struct ifaddrmsg info;
         struct request request;
         memcpy(&info, NLMSG_DATA(old), sizeof info);
-        if (!all && info.ifa_scope != RT_SCOPE_UNIVERSE)
+        if (!all && (info.ifa_scope != RT_SCOPE_UNIVERSE || !addresses->each[i].permanent))
             continue;
         info.ifa_index = (unsigned)index;
         info.ifa_flags &= (unsigned char)~IFA_F_TENTATIVE;
         request_begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof info);
         for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
             const struct rtattr *attribute = find_attribute(old, sizeof info, kept[k]);
-            if (!attribute)
+            if (!attribute || (kept[k] == IFA_CACHEINFO && !all))
                 continue;
             uint32_t flags;
             const void *data = RTA_DATA(attribute);
@@ -138,8 +142,9 @@ static int add_addresses(int netlink, int index, const struct addresses *address
             }
             request_add(&request, kept[k], data, RTA_PAYLOAD(attribute));
         }
+        // On the way back one that cannot be had any more does not take the others with it.
         int error = request_send(netlink, &request, NULL, NULL);
-        if (error)
+        if (error && !all)
             return error;
     }
     return 0;
