@@ -36,6 +36,10 @@ def test_a_verb_imports_nothing_costly_that_it_does_not_need(verb: str) -> None:
     assert not imported(verb, "--help") & COSTLY
 
 
+def test_a_list_needs_no_compiler() -> None:
+    assert not imported("list", "--help") & {"seatrial.oci.config", "seatrial.oci.compiler"}
+
+
 def test_the_version_is_told_without_the_typed_config() -> None:
     assert not imported("--version") & (COSTLY | {"msgspec", "typing", "re"})
 

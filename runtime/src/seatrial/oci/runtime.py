@@ -14,16 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seatrial.oci import (
-    _core,
-    cgroup_processes,
-    compiler,
-    config,
-    freezer,
-    intel_rdt,
-    log,
-    namespaces,
-)
+from seatrial.oci import _core, freezer, log
 from seatrial.oci import listener as listeners
 from seatrial.oci.errors import HookError, OCIError, OperationError, WrongStatus
 from seatrial.oci.operations import Kind, Stage
@@ -61,6 +52,9 @@ def create(
 
     ``teller`` is told of each step; what it raises gives the create up.
     """
+    # Nothing else needs the config's types and the compiler of each of its sections.
+    from seatrial.oci import compiler, config
+
     bundle = os.path.realpath(bundle)
     content = read_config(bundle)
     spec = config.decode(content)
@@ -207,6 +201,8 @@ def kill(identifier: str, sent: int, *, root: str, everyone: bool = False) -> No
     folder = Folder(root, identifier)
     record = folder.record()
     if everyone:
+        from seatrial.oci import cgroup_processes
+
         cgroup_processes.signal_all(stored_plan(folder), sent)
         return
     status = status_of(folder, record)
@@ -322,6 +318,8 @@ def _run(
 def _destroy(folder: Folder, record: Record, plan: Plan) -> None:
     """End the process, undo what create did, and call the poststop hooks."""
     _end(record)
+    from seatrial.oci import cgroup_processes
+
     cgroup_processes.end_all(plan, record.id)
     binary = folder.read("plan")
     folder.remove()
@@ -351,6 +349,8 @@ def _undo(plan: Plan, *, hooks: bool, names: tuple[bytes, bytes, bytes]) -> None
     ops = [op for op in plan.ops if op.stage == Stage.DELETED]
     if not hooks:
         ops = [op for op in ops if op.kind != Kind.HOOK]
+    from seatrial.oci import intel_rdt
+
     ops = intel_rdt.undone(ops)
     kept = Plan(0, ops)
     _deleted(kept, kept.encode(), names)
@@ -372,6 +372,8 @@ def _deleted(plan: Plan, binary: bytes, names: tuple[bytes, bytes, bytes]) -> No
 
 def _hint(number: int, new_namespaces: int) -> str:
     """Return what clone(2) may have meant."""
+    from seatrial.oci import namespaces
+
     if number in {errno.ENOSPC, errno.EUSERS}:
         return " (hint: a limit below /proc/sys/user is reached, see namespaces(7))"
     if number == errno.EPERM and new_namespaces & namespaces.FLAGS["user"]:
