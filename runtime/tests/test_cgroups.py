@@ -45,27 +45,6 @@ def v2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_hierarchy_that_another_mount_hides_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "mountinfo"
-
-    def opened(path: str, **options: Any) -> Any:
-        return open(file if path == "/proc/self/mountinfo" else path, **options)
-
-    monkeypatch.setattr(cgroups, "open", opened, raising=False)
-    lines = [
-        "30 1 0:20 / /sys rw - sysfs sysfs rw",
-        "31 30 0:21 / /sys/fs/cgroup rw - tmpfs tmpfs rw",
-        "32 31 0:22 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids",
-        "33 31 0:23 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw",
-        "34 1 0:24 / /sys/fs/cgroups rw - tmpfs tmpfs rw",
-    ]
-    for number, found in ((3, ["/sys/fs/cgroup/pids"]), (5, ["/sys/fs/cgroup"])):
-        file.write_text("\n".join(lines[:number]))
-        assert [each.path for each in cgroups.hierarchies()] == found
-
-
 @pytest.mark.parametrize(
     ("path", "where"),
     [("/a/b", "/a/b"), ("a//b/", "/a/b"), ("", "/seatrial-oci/c1"), ("//a", "/a")],
