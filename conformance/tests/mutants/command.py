@@ -1,0 +1,15 @@
+"""The command line of one mutant: ``python command.py MUTANT ARGUMENT...``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from conformance.tests.mutants.catalogue import MUTANTS  # noqa: E402
+from seatrial.oci.command import main  # noqa: E402
+
+if __name__ == "__main__":
+    MUTANTS[sys.argv[1]].apply()
+    raise SystemExit(main(sys.argv[2:]))

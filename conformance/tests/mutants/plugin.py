@@ -1,0 +1,27 @@
+"""A pytest plugin for trials of mutants: a first failure is enough, and is not made smaller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import Phase, is_hypothesis_test, settings
+
+if TYPE_CHECKING:
+    import pytest
+
+MOST_EXAMPLES = 12
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every property draw a few examples only."""
+    for item in items:
+        test = getattr(item, "obj", None)
+        if not is_hypothesis_test(test):
+            continue
+        # Where Hypothesis's own pytest plugin reads them.
+        own: settings = test._hypothesis_internal_use_settings  # noqa: SLF001
+        test._hypothesis_internal_use_settings = settings(  # noqa: SLF001
+            own,
+            max_examples=min(own.max_examples, MOST_EXAMPLES),
+            phases=(Phase.explicit, Phase.generate),
+        )
