@@ -86,14 +86,15 @@ def main() -> int:
 
 def _rows() -> dict[str, dict[str, object]]:
     """Return the rows that have tests, by id."""
-    command = [Path(sys.executable).parent / "seatrial", "requirements", "list"]
+    command = [str(LAUNCHER.with_name("seatrial")), "requirements", "list", "--status", "tested"]
     found = subprocess.run(
-        [*command, "--status", "tested", "--format", "json"],
+        [*command, "--format", "json"],
         capture_output=True,
         text=True,
         check=True,
     )
-    return {row["id"]: row for row in json.loads(found.stdout)}
+    rows: list[dict[str, object]] = json.loads(found.stdout)
+    return {str(row["id"]): row for row in rows}
 
 
 def _without_mutant() -> list[str]:
@@ -150,11 +151,11 @@ def _try(mutant: Mutant) -> list[Row]:
         )  # fmt: skip
         try:
             verdicts = Results.read(results).verdicts
-        except SeatrialError:
+        except SeatrialError as error:
             # What cannot run one container is caught by all.
-            outcome = "killed" if ended.returncode == 3 else "broken"  # noqa: PLR2004
+            outcome = "killed" if ended.returncode == 3 else "broken"
             if outcome == "broken":
-                print((ended.stdout + ended.stderr)[-2000:])
+                print((ended.stdout + ended.stderr)[-2000:], error)
             seconds = time.monotonic() - began
             return [Row(mutant.name, row, outcome, seconds) for row in mutant.rows]
     seconds = time.monotonic() - began
@@ -179,7 +180,6 @@ def _outcome(row: str, verdicts: Iterable[object]) -> str:
 def _wrapper(mutant: Mutant, folder: Path) -> Path:
     """Write the mutant's command: verbs that are not changed go to the launcher, which is fast."""
     path = folder / "seatrial-oci"
-    changed = "|".join(mutant.verbs)
     path.write_text(
         WRAPPER.format(
             verbs="|".join(mutant.verbs),

@@ -7,8 +7,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from conformance.tests.mutants.catalogue import MUTANTS  # noqa: E402
-from seatrial.oci.command import main  # noqa: E402
+from conformance.tests.mutants.catalogue import MUTANTS
+
+from seatrial.oci.command import main
 
 if __name__ == "__main__":
     MUTANTS[sys.argv[1]].apply()

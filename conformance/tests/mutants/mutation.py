@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seatrial.oci import compiler, config, runtime
+from seatrial.oci import compiler, config
 from seatrial.oci.plan import Plan
 
 if TYPE_CHECKING:
@@ -173,12 +174,12 @@ def _reach(document: Any, path: list[str]) -> Iterator[Any]:
 def around(module: Any, name: str, wrong: Callable[..., Any]) -> None:
     """Replace a function of the runtime: ``wrong`` gets the right one first."""
     right = getattr(module, name)
-
-    def call(*arguments: Any, **options: Any) -> Any:
-        return wrong(right, *arguments, **options)
-
-    setattr(module, name, call)
-    if hasattr(runtime, name) and module is not runtime and getattr(runtime, name) is right:
-        setattr(runtime, name, call)
+    everywhere(right, lambda *arguments, **options: wrong(right, *arguments, **options))
 
 
+def everywhere(right: Any, wrong: Any) -> None:
+    """Replace a function in all modules of the runtime that know it."""
+    for module in [*sys.modules.values()]:
+        if module.__name__.startswith("seatrial.oci"):
+            for name in [name for name, value in vars(module).items() if value is right]:
+                setattr(module, name, wrong)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import Phase, is_hypothesis_test, settings
 
@@ -15,8 +15,8 @@ MOST_EXAMPLES = 12
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let every property draw a few examples only."""
     for item in items:
-        test = getattr(item, "obj", None)
-        if not is_hypothesis_test(test):
+        test: Any = getattr(item, "obj", None)
+        if test is None or not is_hypothesis_test(test):
             continue
         # Where Hypothesis's own pytest plugin reads them.
         own: settings = test._hypothesis_internal_use_settings  # noqa: SLF001
