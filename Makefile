@@ -186,6 +186,7 @@ browser: setup ## open the report's page in a headless browser, which is install
 	[ -n "$${found:-}" ] || $(MAKE) packages PACKAGES=chromium-headless-shell
 	echo "== testing the report's page in a browser"
 	$(BIN)/pytest -q conformance/tests/browser $(ARGS)
+
 # Apart from `make test`: it takes about as long as all of that.
 .PHONY: mutants
 mutants: setup ## spoil the reference runtime in every way of the catalogue: the suite has to notice
