@@ -18,6 +18,9 @@ SUITE_RUNTIMES ?= crun runc
 # The reference runtime starts Python for every command, so in `make test` only runtime.md's chapter
 # is judged on it; `make conformance RUNTIME=.venv/bin/seatrial-oci` takes it all, in eight minutes.
 REFERENCE := seatrial-oci
+# How many mutated plans `make fuzz` tries, drawn by which seed.
+ITERATIONS ?= 5000000
+SEED ?= 1
 # More arguments for `seatrial test` or pytest.
 ARGS ?=
 # Only `make lock` uses it.
@@ -192,6 +195,11 @@ browser: setup ## open the report's page in a headless browser, which is install
 mutants: setup ## spoil the reference runtime in every way of the catalogue: the suite has to notice
 	@echo "== trying mutants of the reference runtime"
 	PYTHONPATH=. $(BIN)/python -m conformance.tests.mutants $(ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## fuzz what reads a plan: ITERATIONS=N SEED=N; `make test` does it for two seconds
+	@echo "== fuzzing plans"
+	$(BIN)/python runtime/tests/fuzz/fuzzing.py --iterations $(ITERATIONS) --seed $(SEED)
 
 # --- Chores ------------------------------------------------------------------------------------
 

@@ -54,6 +54,11 @@ struct names {
 struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
                          const struct names *names);
 
+#ifdef SEATRIAL_COUNT_OPERATIONS
+// In builds that are to show what a test has touched: csrc/fuzz/.
+void count_operation(uint32_t kind);
+#endif
+
 // operations, by noun; each returns 0 or an errno
 handler op_setns, op_write, op_make_directories, op_remove_cgroup, op_attach, op_id_map,
     op_process_file;
@@ -96,6 +101,13 @@ int open_cgroup(const struct plan *plan);
 size_t print_decimal(char *into, uint64_t value);
 int write_file(int directory, const char *path, const void *data, size_t bytes, int flags);
 int write_pid_file(const char *prefix, pid_t pid, const char *name, const void *data, size_t bytes);
+
+// descriptors.c: one descriptor along with the bytes; returns 0 or an errno
+int send_descriptor(int socket, const void *data, size_t bytes, int fd);
+// like recv(2); `*fd` is the one that came along, or -1
+ssize_t receive_descriptor(int socket, void *data, size_t bytes, int *fd);
+// closes all but the first three, those that the program keeps, and those of the context and `more`
+void close_others(const struct context *context, const int *more, size_t count);
 
 // network.c: the end of a create
 void settle_net_devices(bool failed);

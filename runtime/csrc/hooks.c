@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -59,10 +60,12 @@ static int wait_for(pid_t pid, long timeout_ms) {
     for (;;) {
         struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
         long left = timeout_ms < 0 ? -1 : deadline - now_ms();
-        int ready = timeout_ms >= 0 && left <= 0 ? 0 : poll(&poll_fd, 1, (int)left);
+        // What is too long for poll(2) takes several turns.
+        int turn = left > INT_MAX ? INT_MAX : (int)left;
+        int ready = timeout_ms >= 0 && left <= 0 ? 0 : poll(&poll_fd, 1, turn);
         if (ready > 0)
             break;
-        if (ready < 0 && errno == EINTR)
+        if ((ready < 0 && errno == EINTR) || (ready == 0 && left > turn))
             continue;
         kill(pid, SIGKILL);
         error = ETIMEDOUT;

@@ -18,6 +18,8 @@ void request_begin(struct request *request, uint16_t type, uint16_t flags, const
 void request_add(struct request *request, uint16_t type, const void *data, size_t bytes) {
     size_t at = NLMSG_ALIGN(request->header.nlmsg_len);
     size_t end = at + RTA_LENGTH(bytes);
+    if (request->header.nlmsg_len == 0)
+        return;
     if (end > sizeof *request) {
         request->header.nlmsg_len = 0;
         return;

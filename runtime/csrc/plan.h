@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e414c50u // "PLAN", little-endian
-enum { PLAN_VERSION = 2 };
+enum { PLAN_VERSION = 2, PLAN_MOST = 64 << 20 };
 
 // Where and when an operation is done. Stages are in the order of a container's life.
 enum stage {
@@ -96,6 +96,7 @@ enum kind {
     OP_CGROUP_NAMESPACE,
     OP_CHROOT,
     OP_UNMOUNT,
+    // A new kind needs a row in plan.c, or no plan with it is accepted, and one in spawn.c.
     OP_COUNT
 };
 
@@ -130,7 +131,8 @@ struct plan {
     uint32_t heap_bytes;
 };
 
-// Checks the whole buffer; on false `*why` says what is wrong with it.
+// Checks the whole buffer, and all that a handler takes for granted about its operation; on false
+// `*why` says what is wrong.
 bool plan_open(const void *buffer, size_t bytes, struct plan *plan, const char **why);
 
 static inline const char *plan_string(const struct plan *plan, uint32_t offset) {

@@ -13,7 +13,6 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -260,24 +259,9 @@ int op_console(struct context *context, const struct op *op) {
         error = errno;
     if (!error && fchown(terminal, (uid_t)op->number[2], (gid_t)-1) != 0)
         error = errno;
-    if (!error) {
-        char byte = 0;
-        struct iovec data = {.iov_base = &byte, .iov_len = 1};
-        union {
-            char space[CMSG_SPACE(sizeof(int))];
-            struct cmsghdr align;
-        } control = {0};
-        struct msghdr message = {.msg_iov = &data,
-                                 .msg_iovlen = 1,
-                                 .msg_control = &control,
-                                 .msg_controllen = sizeof control.space};
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &controller, sizeof controller);
-        error = checked(sendmsg(context->console, &message, MSG_NOSIGNAL));
-    }
+    const char byte = 0;
+    if (!error)
+        error = send_descriptor(context->console, &byte, sizeof byte, controller);
     for (int fd = 0; !error && fd < 3; fd++)
         error = checked(dup2(terminal, fd));
     if (!error && ioctl(0, TIOCSCTTY, 0) != 0)

@@ -38,34 +38,6 @@ struct page {
     atomic_int answer;
 };
 
-static int send_descriptor(int socket, const void *data, size_t bytes, int fd) {
-    struct iovec iovec = {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
-    struct msghdr message = {.msg_iov = &iovec,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control.space};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    ssize_t sent;
-    while ((sent = sendmsg(socket, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
-        ;
-    // A stream may take less than all; the descriptor went with the first byte.
-    while (sent >= 0 && (size_t)sent < bytes) {
-        ssize_t more = send(socket, (const char *)data + sent, bytes - (size_t)sent, MSG_NOSIGNAL);
-        if (more < 0 && errno != EINTR)
-            return errno;
-        sent += more > 0 ? more : 0;
-    }
-    return sent < 0 ? errno : 0;
-}
-
 static struct page *share_page(int fd) {
     void *page = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     return page == MAP_FAILED ? NULL : page;

@@ -99,33 +99,14 @@ struct outcome run_stage(struct context *context, enum stage stage) {
             continue;
         if (op->stage > (uint32_t)stage)
             break;
+#ifdef SEATRIAL_COUNT_OPERATIONS
+        count_operation(op->kind);
+#endif
         int error = handlers[op->kind](context, op);
         if (error)
             return (struct outcome){.error = error, .op = i};
     }
     return (struct outcome){0};
-}
-
-struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
-                         const struct names *names) {
-    struct context context = {.plan = plan,
-                              .pid = pid,
-                              .root = -1,
-                              .proc = -1,
-                              .null = -1,
-                              .console = -1,
-                              .connection = -1,
-                              .id = names->id,
-                              .bundle = names->bundle,
-                              .members = names->members,
-                              .status = status};
-    size_t room = ((size_t)plan->heap_bytes + 4) * sizeof(char *);
-    context.pointers = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (context.pointers == MAP_FAILED)
-        return (struct outcome){.error = errno, .op = UINT32_MAX};
-    struct outcome outcome = run_stage(&context, stage);
-    munmap(context.pointers, room);
-    return outcome;
 }
 
 static bool has_stage(const struct plan *plan, enum stage stage) {
@@ -170,9 +151,8 @@ static void default_signals(void) {
 // The container process, up to its exec.
 _Noreturn static void container(struct context *context, int sync, int listener) {
     default_signals();
-    // Nothing of the caller's is open in the container but what it asked for: all else ends with
-    // exec, wherever it came from.
-    syscall(SYS_close_range, 3 + context->keep, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+    const int ours[] = {sync, listener};
+    close_others(context, ours, sizeof ours / sizeof *ours);
     mode_t umask_before = umask(0);
     struct outcome outcome = hear(sync);
     if (outcome.error)
@@ -234,6 +214,13 @@ struct relay {
 // Enters the existing namespaces, then makes the container process, as a sibling of itself so that
 // it is the runtime's child.
 _Noreturn static void intermediate(struct context *context, int sync, int listener, int report) {
+    // Who is in there already may look at us, our memory and what is open, up to exec: not any
+    // more. Only when entering, because a process that cannot be dumped has a /proc of root's,
+    // where a runtime without privilege could not write its id maps (prctl(2)).
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        _exit(1);
+    const int ours[] = {sync, listener, report};
+    close_others(context, ours, sizeof ours / sizeof *ours);
     struct relay relay = {.outcome = run_stage(context, STAGE_JOIN)};
     if (!relay.outcome.error) {
         struct clone_args args = {
@@ -323,6 +310,37 @@ static struct outcome accompany(struct context *context, const struct create_req
     return outcome.error ? outcome : reached(request, STEP_ENTERED, context->pid);
 }
 
+// A string takes at least a byte, so this is room for all of them; untouched pages cost nothing.
+static size_t most_strings(const struct plan *plan) {
+    return (size_t)plan->heap_bytes + 4;
+}
+
+static void *make_room(size_t bytes) {
+    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
+                         const struct names *names) {
+    struct context context = {.plan = plan,
+                              .pid = pid,
+                              .root = -1,
+                              .proc = -1,
+                              .null = -1,
+                              .console = -1,
+                              .connection = -1,
+                              .id = names->id,
+                              .bundle = names->bundle,
+                              .members = names->members,
+                              .status = status};
+    size_t room = most_strings(plan) * sizeof(char *);
+    context.pointers = make_room(room);
+    if (context.pointers == MAP_FAILED)
+        return (struct outcome){.error = errno, .op = UINT32_MAX};
+    struct outcome outcome = run_stage(&context, stage);
+    munmap(context.pointers, room);
+    return outcome;
+}
+
 void create_container(const struct create_request *request, struct create_result *result) {
     const struct plan *plan = request->plan;
     struct context context = {
@@ -339,12 +357,10 @@ void create_container(const struct create_request *request, struct create_result
         .members = request->members,
     };
     *result = (struct create_result){.pidfd = -1, .outcome = {.op = UINT32_MAX}};
-    // A string takes at least a byte, so this is room for all of them; untouched pages cost
-    // nothing.
-    size_t strings_most = (size_t)plan->heap_bytes + 4;
+    size_t strings_most = most_strings(plan);
     context.slot_count = 2 * plan->header->ops + 2;
     size_t room = strings_most * sizeof(char *) + context.slot_count * sizeof(int);
-    context.pointers = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    context.pointers = make_room(room);
     if (context.pointers == MAP_FAILED) {
         result->outcome.error = errno;
         return;
@@ -383,34 +399,14 @@ void create_container(const struct create_request *request, struct create_result
     close_made(&context);
 }
 
-// Like recv(2); a descriptor that comes along goes to `*fd`.
-static ssize_t receive(int connection, struct outcome *outcome, int *fd) {
-    struct iovec iovec = {.iov_base = outcome, .iov_len = sizeof *outcome};
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct msghdr message = {.msg_iov = &iovec,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control.space};
-    ssize_t bytes;
-    while ((bytes = recvmsg(connection, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
-        ;
-    struct cmsghdr *header = bytes > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    *fd = -1;
-    if (header && header->cmsg_type == SCM_RIGHTS)
-        memcpy(fd, CMSG_DATA(header), sizeof *fd);
-    return bytes;
-}
-
 struct outcome start_container(int connection, const struct listener_request *listener) {
     struct outcome outcome = {0};
     if (!tell(connection, outcome))
         return (struct outcome){.error = errno, .op = UINT32_MAX};
     int shared, error = 0;
     ssize_t bytes;
-    while ((bytes = receive(connection, &outcome, &shared)) > 0 && shared >= 0) {
+    while ((bytes = receive_descriptor(connection, &outcome, sizeof outcome, &shared)) > 0 &&
+           shared >= 0) {
         error = pass_listener(shared, connection, listener);
         close(shared);
         if (error)

@@ -31,6 +31,8 @@ static bool watch_from_python(void *watcher, enum step step, pid_t pid) {
     Py_XDECREF(answer);
     return answer;
 }
+// No process has more: it is the kernel's own limit of fs.nr_open, by default.
+enum { MOST_KEPT = 1 << 20 };
 
 static PyObject *core_create(PyObject *self, PyObject *args) {
     (void)self;
@@ -47,6 +49,8 @@ static PyObject *core_create(PyObject *self, PyObject *args) {
         request.watch = watch_from_python;
         request.watcher = watcher;
     }
+    if (request.keep < 0 || request.keep > MOST_KEPT)
+        return PyErr_Format(PyExc_ValueError, "keep must be from 0 to %d", MOST_KEPT);
     if (!open_plan(buffer, bytes, &plan))
         return NULL;
     struct create_result result;

@@ -15,6 +15,8 @@ from seatrial.oci.errors import OCIError
 VERSION = "0.1.0"
 SPEC = "1.3.0"
 DEFAULT_ROOT = "/run/seatrial-oci"
+#: No process has more (fs.nr_open, proc_sys_fs(5)).
+_MOST_DESCRIPTORS = 1 << 20
 USAGE = """\
 usage: seatrial-oci [OPTION]... COMMAND [OPTION]... [ARGUMENT]...
 
@@ -139,6 +141,13 @@ class Call:
             return int(text)
         except ValueError:
             raise Usage(f"option --{name} takes a number, not {text!r}") from None
+
+    def descriptors(self) -> int:
+        """Return how many descriptors after stderr the program is to have (``--preserve-fds``)."""
+        count = self.number("preserve-fds")
+        if not 0 <= count <= _MOST_DESCRIPTORS:
+            raise Usage(f"option --preserve-fds takes 0 to {_MOST_DESCRIPTORS}, not {count}")
+        return count
 
     @property
     def systemd_cgroup(self) -> bool:

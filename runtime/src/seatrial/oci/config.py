@@ -145,8 +145,8 @@ class Device(Spec, frozen=True):
     major: Int64 = 0
     minor: Int64 = 0
     file_mode: Annotated[int, Meta(ge=0, le=0o7777)] | None = None
-    uid: UInt32 | None = None
-    gid: UInt32 | None = None
+    uid: Identity | None = None
+    gid: Identity | None = None
 
 
 class DeviceCgroup(Spec, frozen=True):

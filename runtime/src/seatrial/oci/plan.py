@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import STAGES, Kind, Op, Stage
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ VERSION = 2
 _HEADER = struct.Struct("<6IQ")
 _OP = struct.Struct("<10I4Q")
 _MASK = 2**64 - 1
+_MOST_BYTES = 64 << 20
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -28,7 +30,10 @@ class Plan(msgspec.Struct, frozen=True):
     ops: list[Op]
 
     def encode(self) -> bytes:
-        """Return the binary form: offsets into one buffer, no pointers."""
+        """Return the binary form: offsets into one buffer, no pointers.
+
+        Raises ``ConfigError`` for what it cannot hold: a NUL in a string, numbers of over 64 bits.
+        """
         heap = bytearray(b"\0")
         known = {b"": 0}
 
@@ -41,17 +46,23 @@ class Plan(msgspec.Struct, frozen=True):
 
         table = bytearray()
         for op in self.ops:
-            strings = [text(each) for each in (op.pointer, op.path, op.text, op.extra)]
-            says = text(op.says)
+            words = (op.pointer, op.path, op.text, op.extra, op.says)
+            if any("\0" in each for each in words):
+                raise ConfigError(op.pointer, "has a NUL, which would end what the kernel is told")
+            *strings, says = map(text, words)
             if op.blob:
                 heap.extend(b"\0" * (-len(heap) % 8))
             blob = len(heap)
             heap.extend(op.blob)
+            if not all(-(2**63) <= number <= _MASK for number in op.numbers):
+                raise ConfigError(op.pointer, "has a number of more than 64 bits")
             numbers = [number & _MASK for number in (*op.numbers, 0, 0, 0, 0)[:4]]
             table += _OP.pack(
                 op.kind, op.stage, op.flags, *strings, blob, len(op.blob), says, *numbers
             )
         start = _HEADER.size + len(table)
+        if start + len(heap) > _MOST_BYTES:
+            raise ConfigError("", f"makes a plan of {start + len(heap)} bytes, more than fit")
         header = _HEADER.pack(
             MAGIC, VERSION, start + len(heap), len(self.ops), start, 0, self.namespaces
         )

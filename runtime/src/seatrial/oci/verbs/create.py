@@ -40,7 +40,7 @@ def run(call: Call) -> None:
         bundle=call.value("bundle") or ".",
         root=call.root,
         console_socket=call.value("console-socket"),
-        preserve_fds=call.number("preserve-fds"),
+        preserve_fds=call.descriptors(),
         systemd=call.systemd_cgroup,
         pid_file=call.value("pid-file"),
         new_keyring=call.value("no-new-keyring") is None,

@@ -89,7 +89,7 @@ def run(call: Call) -> int:
         wanted,
         root=call.root,
         console=console,
-        preserve_fds=call.number("preserve-fds"),
+        preserve_fds=call.descriptors(),
         cgroup=cgroups_of(call.values("cgroup")),
         ignore_paused=call.flag("ignore-paused"),
     )

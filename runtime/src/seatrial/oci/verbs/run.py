@@ -52,7 +52,7 @@ def run(call: Call) -> int:
         bundle=bundle,
         root=call.root,
         console_socket=console,
-        preserve_fds=call.number("preserve-fds"),
+        preserve_fds=call.descriptors(),
         systemd=call.systemd_cgroup,
         pid_file=call.value("pid-file"),
     )
