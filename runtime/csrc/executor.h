@@ -24,7 +24,8 @@ struct context {
     uint32_t slot_count;
     void *made; // what is made in the root filesystem (made.c)
     uint64_t root_mount;
-    char **pointers; // room for argv and environ of the whole plan, made before the clone
+    uint64_t own_mount; // that we were executed from; no program of the container's is there
+    char **pointers;    // room for argv and environ of the whole plan, made before the clone
     // For the state that hooks read, as JSON: id and bundle with their quotes, and what comes
     // after them (',"annotations":{...}', or nothing).
     const char *id;
@@ -78,6 +79,10 @@ handler op_chroot, op_unmount;
 
 // process.c: cuts a blob of strings into a NULL-terminated vector at `into`
 char **strings(const struct plan *plan, uint32_t blob, uint32_t bytes, char **into);
+
+// programs.c
+uint64_t mount_of(int directory, const char *path, int flags); // statx(2); 0 if it cannot be said
+bool is_ourselves(const struct context *context, const char *path);
 
 // paths.c: inside the container's root nothing leads out (openat2(2), RESOLVE_IN_ROOT)
 int open_in_root(const struct context *context, const char *path, int flags);

@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <linux/stat.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 struct made {
@@ -30,17 +28,8 @@ void close_made(struct context *context) {
     context->made = NULL;
 }
 
-static uint64_t mount_of(int fd) {
-    struct {
-        struct statx known;
-        char more[256]; // of kernels that know more than our headers
-    } found = {0};
-    unsigned mask = STATX_MNT_ID;
-    return syscall(SYS_statx, fd, "", EMPTY_PATH, mask, &found) == 0 ? found.known.stx_mnt_id : 0;
-}
-
 void note_root(struct context *context) {
-    context->root_mount = mount_of(context->root);
+    context->root_mount = mount_of(context->root, "", EMPTY_PATH);
 }
 
 // `parent` is the folder that it was made in. What is made in the container's own mounts goes with
@@ -48,7 +37,7 @@ void note_root(struct context *context) {
 void note_made(const struct context *context, int parent, const char *path, bool directory) {
     struct made *made = context->made;
     size_t length = strlen(path) + 1;
-    if (!made || mount_of(parent) != context->root_mount ||
+    if (!made || mount_of(parent, "", EMPTY_PATH) != context->root_mount ||
         made->bytes + length + 1 > sizeof made->paths)
         return;
     made->paths[made->bytes++] = directory ? 'd' : 'f';

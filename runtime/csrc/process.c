@@ -288,6 +288,15 @@ static const char *search_path(char **environment) {
     return "/bin:/usr/bin";
 }
 
+static int execute(const struct context *context, const char *program, char **argv,
+                   char **environment) {
+    // Behind a filter nothing is asked any more: then it was before (op_program).
+    if (!context->program[0] && is_ourselves(context, program))
+        return EACCES;
+    execve(program, argv, environment);
+    return errno;
+}
+
 // path: the program; blob: argv and environ, number[0] bytes of it being argv. A name without a
 // slash is looked up like execvp(3) does, in the program's own PATH.
 int op_exec(struct context *context, const struct op *op) {
@@ -300,10 +309,8 @@ int op_exec(struct context *context, const struct op *op) {
     // Found already (op_program), or to be taken as it is.
     if (context->program[0])
         program = context->program;
-    if (strchr(program, '/')) {
-        execve(program, argv, environment);
-        return errno;
-    }
+    if (strchr(program, '/'))
+        return execute(context, program, argv, environment);
     size_t length = strlen(program);
     int error = ENOENT;
     for (const char *at = search_path(environment);; at++) {
@@ -315,11 +322,11 @@ int op_exec(struct context *context, const struct op *op) {
             if (used)
                 candidate[used++] = '/';
             memcpy(candidate + used, program, length + 1);
-            execve(candidate, argv, environment);
-            if (errno == EACCES)
+            int failed = execute(context, candidate, argv, environment);
+            if (failed == EACCES)
                 error = EACCES;
-            else if (errno != ENOENT && errno != ENOTDIR)
-                return errno;
+            else if (failed != ENOENT && failed != ENOTDIR)
+                return failed;
         }
         at += folder;
         if (!*at)

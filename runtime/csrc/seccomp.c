@@ -28,7 +28,6 @@
 
 enum { WITH_LISTENER = 1 };
 enum { WAITING = 0, GO = 1, STOP = 2 };
-enum { EXECVE_CHECK = 0x10000, EFFECTIVE_IDS = 0x200, FACCESSAT2 = 439 };
 #ifndef SECCOMP_FILTER_FLAG_TSYNC_ESRCH
 #define SECCOMP_FILTER_FLAG_TSYNC_ESRCH (1UL << 4)
 #endif
@@ -132,49 +131,4 @@ out:
         close(pidfd);
     munmap(page, sizeof *page);
     return error;
-}
-
-// Can this be executed? Asked before the filter is loaded, after which there may be no way left to
-// say that it cannot.
-static int can_execute(const char *path) {
-    static char *none[] = {NULL};
-    if (syscall(SYS_execveat, AT_FDCWD, path, none, none, EXECVE_CHECK) == 0)
-        return 0;
-    if (errno != EINVAL)
-        return errno;
-    // Before Linux 6.14.
-    return syscall(FACCESSAT2, AT_FDCWD, path, X_OK, EFFECTIVE_IDS) != 0 ? errno : 0;
-}
-
-// path: the program; text: where a name without a slash is looked for, as execvp(3) does.
-int op_program(struct context *context, const struct op *op) {
-    const char *program = plan_string(context->plan, op->path);
-    char *into = context->program;
-    size_t length = strlen(program);
-    if (length >= sizeof context->program)
-        return ENAMETOOLONG;
-    memcpy(into, program, length + 1);
-    if (strchr(program, '/'))
-        return can_execute(into);
-    int error = ENOENT;
-    for (const char *at = plan_string(context->plan, op->text);; at++) {
-        size_t folder = strcspn(at, ":");
-        if (length && folder + length + 2 <= sizeof context->program) {
-            memcpy(into, at, folder);
-            size_t used = folder;
-            if (used)
-                into[used++] = '/';
-            memcpy(into + used, program, length + 1);
-            int now = can_execute(into);
-            if (!now)
-                return 0;
-            if (now == EACCES)
-                error = EACCES;
-            else if (now != ENOENT && now != ENOTDIR)
-                return now;
-        }
-        at += folder;
-        if (!*at)
-            return error;
-    }
 }

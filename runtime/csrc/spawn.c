@@ -12,6 +12,7 @@
 #include "executor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
@@ -355,6 +356,7 @@ void create_container(const struct create_request *request, struct create_result
         .bundle = request->bundle,
         .status = "creating",
         .members = request->members,
+        .own_mount = mount_of(AT_FDCWD, "/proc/self/exe", 0),
     };
     *result = (struct create_result){.pidfd = -1, .outcome = {.op = UINT32_MAX}};
     size_t strings_most = most_strings(plan);

@@ -5,13 +5,49 @@
 #include "launcher.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+enum { EMPTY_PATH = 0x1000 };
 
 static int refuse(const char *what, const char *path) {
     fprintf(stderr, "seatrial-oci: %s %s: %s\n", what, path, strerror(errno));
     return 1;
+}
+
+// Executes `path` from a mount that is nowhere, a clone of the root that cannot be written to. A
+// process of ours that enters a container can be looked at there, and what it is executing can be
+// opened by /proc/<pid>/exe, or executed again by way of /proc/self/exe: by who may do that, the
+// file on the host could be written to. Through this mount it cannot (EROFS). Returns where that
+// cannot be had: without privilege, which is a container that has none over the file either, or
+// with a Python on another file system than that of the root.
+static void execute_read_only(const char *path, char **words) {
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    struct stat wanted, found;
+    char real[PATH_MAX];
+    if (!realpath(path, real) || stat(real, &wanted) != 0)
+        return;
+    // The whole root, not the file: then the path of what is executed, which the dynamic loader
+    // reads, is the same as ever.
+    int root = (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (root < 0)
+        return;
+    int file = -1;
+    if (syscall(SYS_mount_setattr, root, "", EMPTY_PATH, &attr, sizeof attr) == 0)
+        file = openat(root, real + 1, O_PATH | O_CLOEXEC);
+    if (file >= 0 && fstat(file, &found) == 0 && found.st_dev == wanted.st_dev &&
+        found.st_ino == wanted.st_ino)
+        syscall(SYS_execveat, file, "", words, environ, EMPTY_PATH);
+    if (file >= 0)
+        close(file);
+    close(root);
 }
 
 static int hand_over(int argc, char **argv) {
@@ -35,6 +71,7 @@ static int hand_over(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
         words[HEAD + i - 1] = argv[i];
     words[HEAD + (argc > 0 ? argc - 1 : 0)] = NULL;
+    execute_read_only(path, words);
     execv(path, words);
     return refuse("cannot execute", path);
 }

@@ -61,6 +61,9 @@ def _signals(pidfd: int, controller: int | None) -> Iterator[int]:
             signal.pidfd_send_signal(pidfd, number)
 
     for number in signal.valid_signals() - _OURS:
+        # One that is handled, but not by Python, could not be given back.
+        if signal.getsignal(number) is None:
+            continue
         with contextlib.suppress(OSError, ValueError):
             before[number] = signal.signal(number, hand_on)
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
