@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -74,17 +75,31 @@ def _by_program(mappings: list[IDMapping], *, power: int, own: int) -> bool:
 
 
 def denies_setgroups(config: Config) -> bool:
-    """Whether the container's new user namespace has to do without setgroups(2).
+    """Whether the container's user namespace has to do without setgroups(2).
 
-    It has to where we write gid_map without CAP_SETGID.
+    It has to where we write gid_map without CAP_SETGID, or where somebody has done so before.
     """
     mappings = config.linux.gid_mappings
-    is_new = any(each.type == "user" and each.path is None for each in config.linux.namespaces)
+    paths = [each.path for each in config.linux.namespaces if each.type == "user"]
+    if paths and paths[0] is not None:
+        return _was_denied(paths[0])
     return (
-        is_new
+        bool(paths)
         and not capabilities.held() & _SETGID
         and not _by_program(mappings, power=_SETGID, own=os.getegid())
     )
+
+
+def _was_denied(path: str) -> bool:
+    """Whether setgroups(2) was given up in a namespace; only a process in it can tell."""
+    process = re.fullmatch(r"(/proc/[^/]+)/ns/user", path)
+    if process is None:
+        return False
+    try:
+        with open(f"{process[1]}/setgroups", encoding="ascii") as file:
+            return file.read().strip() == "deny"
+    except OSError:
+        return False  # opening the namespace says what is wrong
 
 
 def compile(config: Config) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
