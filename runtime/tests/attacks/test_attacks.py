@@ -308,21 +308,22 @@ def test_a_file_is_masked_by_the_hosts_null_device_not_by_what_the_image_calls_s
     assert bundle.call("run", identifier) == "1 3\n"
 
 
-def test_a_null_device_that_is_a_link_is_refused(bundle: Bundle) -> None:
-    # CVE-2025-31133
-    before = Path("/proc/sys/kernel/core_pattern").read_bytes()
-    own = bundle.folder / "own-dev"
-    own.mkdir()
-    (own / "null").symlink_to("/proc/sys/kernel/core_pattern")
-    identifier = bundle.write("true", linux={"maskedPaths": ["/etc/hostname"]})
+def test_a_null_device_that_is_a_link_is_refused_and_what_it_leads_to_left_alone(
+    bundle: Bundle,
+) -> None:
+    # CVE-2025-31133; before pivot_root a link of the image would lead into the host.
+    host = bundle.folder / "of-the-host"
+    host.touch(0o600)
+    identifier = bundle.write("true")
     document = json.loads((bundle.folder / "config.json").read_text("utf-8"))
     # /dev is a folder of the image.
     document["mounts"] = [m for m in document["mounts"] if m["destination"] != "/dev"]
-    (bundle.files / "dev").rmdir()
-    own.rename(bundle.files / "dev")
     (bundle.folder / "config.json").write_text(json.dumps(document), "utf-8")
-    assert "/dev/null" in bundle.call("run", identifier)
-    assert Path("/proc/sys/kernel/core_pattern").read_bytes() == before
+    (bundle.files / "dev" / "null").symlink_to(host)
+    said = bundle.call("run", identifier)
+    assert "make device /dev/null" in said
+    assert "File exists" in said
+    assert host.stat().st_mode & 0o7777 == 0o600
 
 
 def test_no_capability_is_inheritable_or_ambient_that_was_not_asked_for(bundle: Bundle) -> None:

@@ -115,8 +115,9 @@ def main() -> int:
     commands = [[python, "-m", "pytest", "-q", "-p", "no:cacheprovider",
                  "--ignore", RUNTIME / "tests" / "fuzz", *wanted.tests]]  # fmt: skip
     if wanted.suite:
-        commands.append([Path(sys.executable).parent / "seatrial", "test", "--runtime",
-                         BUILD / "bin" / "seatrial-oci", "--requirement", wanted.suite])  # fmt: skip
+        command = Path(sys.executable).parent / "seatrial"
+        runtime = BUILD / "bin" / "seatrial-oci"
+        commands.append([command, "test", "--runtime", runtime, "--requirement", wanted.suite])
     failed = 0
     for command in commands:
         failed |= subprocess.run([*map(str, command)], env=environment, check=False).returncode
