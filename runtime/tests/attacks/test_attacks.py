@@ -92,11 +92,16 @@ class Bundle:
         (self.folder / "config.json").write_text(json.dumps(document), "utf-8")
         return identifier
 
-    def call(self, *words: str, descriptors: tuple[int, ...] = (), kept: int = 0) -> str:
-        """Call the runtime; return what it, and the program, said."""
+    def call(self, *words: str, descriptors: tuple[int, ...] = (), kept: str = "") -> str:
+        """Call the runtime; return what it, and the program, said.
+
+        The program is to keep a third descriptor, that of the folder ``kept``.
+        """
         said = self.folder / "said"
-        options = ["--preserve-fds", str(kept)] if kept else []
+        options = ["--preserve-fds", "1"] if kept else []
         command = [str(self.command), "--root", str(self.root), words[0], *options, *words[1:]]
+        if kept:
+            command = ["sh", "-c", 'folder=$1; shift; exec "$@" 3<"$folder"', "sh", kept, *command]
         with said.open("w+") as file:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=self.folder,
@@ -256,20 +261,15 @@ def test_a_hook_in_the_container_is_a_program_of_the_container(bundle: Bundle) -
 def test_a_working_directory_outside_of_the_root_is_refused(bundle: Bundle, cwd: str) -> None:
     # CVE-2024-21626
     (bundle.files / "link").symlink_to("/proc/self/fd/3")
-    host = os.open("/etc", os.O_RDONLY)
-    at_three = os.dup2(host, 3) if host != 3 else 3
-    try:
-        identifier = bundle.write("true", process={"cwd": cwd})
-        said = bundle.call("run", identifier, descriptors=(at_three,), kept=1)
-        assert said.startswith("FAILED")
-        assert f"change to {cwd}: No such file or directory (config.json#/process/cwd)" in said
-        running = bundle.write("sleep", "1000")
-        bundle.call("create", running)
-        bundle.call("start", running)
-        said = bundle.call("exec", "--cwd", cwd, running, "true", descriptors=(at_three,), kept=1)
-        assert f"change to {cwd}: No such file or directory" in said
-    finally:
-        os.close(3)
+    identifier = bundle.write("true", process={"cwd": cwd})
+    said = bundle.call("run", identifier, kept="/etc")
+    assert said.startswith("FAILED")
+    assert f"change to {cwd}: No such file or directory (config.json#/process/cwd)" in said
+    running = bundle.write("sleep", "1000")
+    bundle.call("create", running)
+    bundle.call("start", running)
+    said = bundle.call("exec", "--cwd", cwd, running, "true", kept="/etc")
+    assert f"change to {cwd}: No such file or directory" in said
 
 
 def test_the_first_process_and_an_executed_one_have_three_descriptors(bundle: Bundle) -> None:

@@ -112,7 +112,7 @@ def main() -> int:
     python = make()
     environment = {**os.environ, "ASAN_OPTIONS": OPTIONS}
     # pytest's own cache and the fuzzer's builds are no part of this.
-    commands = [[python, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+    commands: list[list[str | Path]] = [[python, "-m", "pytest", "-q", "-p", "no:cacheprovider",
                  "--ignore", RUNTIME / "tests" / "fuzz", *wanted.tests]]  # fmt: skip
     if wanted.suite:
         command = Path(sys.executable).parent / "seatrial"
