@@ -135,7 +135,7 @@ suite-reference: setup ## run the suite's chapter on runtime.md on seatrial-oci
 # --- Checks of Seatrial itself -----------------------------------------------------------------
 
 .PHONY: test
-test: lint types imports requirements check-c test-harness browser suite suite-reference ## everything that CI runs
+test: lint types imports requirements check-c test-harness sanitize browser suite suite-reference ## everything that CI runs
 
 .PHONY: lint
 lint: setup ## lint, and check the formatting of Python and C
@@ -200,6 +200,16 @@ mutants: setup ## spoil the reference runtime in every way of the catalogue: the
 fuzz: setup ## fuzz what reads a plan: ITERATIONS=N SEED=N; `make test` does it for two seconds
 	@echo "== fuzzing plans"
 	$(BIN)/python runtime/tests/fuzz/fuzzing.py --iterations $(ITERATIONS) --seed $(SEED)
+
+.PHONY: sanitize
+sanitize: setup ## run the runtime's tests with an executor and a launcher that sanitizers watch
+	@echo "== testing the executor with sanitizers"
+	$(BIN)/python runtime/tests/sanitize/sanitizing.py $(ARGS)
+
+.PHONY: thousand
+thousand: setup ## let 1,000 containers live, 8 at a time, and look for what they leave
+	@echo "== a thousand containers"
+	$(BIN)/python runtime/tests/endurance/thousand.py $(ARGS)
 
 # --- Chores ------------------------------------------------------------------------------------
 

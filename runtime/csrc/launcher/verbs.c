@@ -112,8 +112,8 @@ static long seconds(void) {
 static int undo(const struct call *call, const struct record *record, const struct plan *plan) {
     struct names names;
     name(call, record, &names);
-    if (!remove_folder(call, record->folder))
-        return HAND_OVER;
+    // The container is no more, but what it had is known until it is gone.
+    unlinkat(record->folder, "record", 0);
     long deadline = seconds() + PATIENCE_S;
     struct outcome outcome;
     // A killed task leaves its cgroup a moment after its end is seen.
@@ -122,7 +122,7 @@ static int undo(const struct call *call, const struct record *record, const stru
         sched_yield();
     if (outcome.error)
         warn(call, explain(plan, outcome));
-    return 0;
+    return remove_folder(call, record->folder) ? 0 : HAND_OVER;
 }
 
 int do_delete(const struct call *call) {

@@ -16,7 +16,13 @@ import msgspec
 
 from seatrial.oci import _core, freezer, log
 from seatrial.oci import listener as listeners
-from seatrial.oci.errors import HookError, OCIError, OperationError, WrongStatus
+from seatrial.oci.errors import (
+    HookError,
+    NoSuchContainer,
+    OCIError,
+    OperationError,
+    WrongStatus,
+)
 from seatrial.oci.operations import Kind, Stage
 from seatrial.oci.plan import Plan
 from seatrial.oci.store import OCI_VERSION, Folder, Record, born, quoted, quoted_object
@@ -79,7 +85,10 @@ def create(
     if teller is not None:
         teller.tell("compiled")
     folder.make()
+    lock = folder.lock()
     try:
+        # Before anything is done: should we be killed, a delete by force knows what to undo.
+        folder.write("plan", binary)
         with folder.listen() as listener, _connect(console_socket) as console:
             names = names_of(identifier, bundle, spec.annotations)
             pid, pidfd, failure = _core.create(
@@ -103,7 +112,6 @@ def create(
             listener=listeners.of(spec),
             freezer=next((op.extra for op in plan.ops if op.kind == Kind.ATTACH and op.extra), ""),
         )
-        folder.write("plan", binary)
         folder.write("config.json", content)
         if pid_file is not None:
             write_pid_file(pid_file, pid)
@@ -116,6 +124,8 @@ def create(
         )
         folder.remove()
         raise
+    finally:
+        os.close(lock)
     return Created(pid, pidfd)
 
 
@@ -235,6 +245,14 @@ def delete(identifier: str, *, root: str, force: bool = False) -> None:
             return
         raise
     try:
+        if folder.is_left_over(lock):
+            if not force:
+                raise OCIError(
+                    f"container {identifier} is what a runtime that was killed has left "
+                    "(hint: delete --force removes it)"
+                )
+            _clear(folder)
+            return
         record = folder.record()
         status = status_of(folder, record)
         if status != "stopped" and not force:
@@ -321,9 +339,20 @@ def _destroy(folder: Folder, record: Record, plan: Plan) -> None:
     from seatrial.oci import cgroup_processes
 
     cgroup_processes.end_all(plan, record.id)
-    binary = folder.read("plan")
+    # The container is no more, but what it had is known until it is gone.
+    folder.forget()
+    _deleted(plan, plan.encode(), names_of(record.id, record.bundle, record.annotations))
     folder.remove()
-    _deleted(plan, binary, names_of(record.id, record.bundle, record.annotations))
+
+
+def _clear(folder: Folder) -> None:
+    """Undo what a runtime did that was killed amid a create or a delete."""
+    with contextlib.suppress(NoSuchContainer):
+        plan = stored_plan(folder)
+        # Its process ended with it, unless it had come to wait for start.
+        cgroup_processes.end_all(plan, folder.id)
+        _undo(plan, hooks=False, names=names_of(folder.id, "", {}))
+    folder.remove()
 
 
 def _end(record: Record) -> None:

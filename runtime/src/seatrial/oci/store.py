@@ -127,6 +127,20 @@ class Folder:
                 "in the environment, names a folder of one's own)"
             ) from None
 
+    def forget(self) -> None:
+        """Let the container be none any more; what it takes to undo it is still there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.path, "record"))
+
+    def is_left_over(self, lock: int) -> bool:
+        """Whether who made it, or was about to remove it, was killed: nobody else has its lock."""
+        try:
+            # It may have been removed, and made anew, while we waited for the lock.
+            is_it = os.path.samestat(os.fstat(lock), os.stat(self.path))
+        except FileNotFoundError:
+            return False
+        return is_it and not os.path.exists(os.path.join(self.path, "record"))
+
     def remove(self) -> None:
         """Remove it and all in it."""
         with contextlib.suppress(OSError):

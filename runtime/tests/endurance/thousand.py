@@ -1,0 +1,316 @@
+"""Many containers, several at a time, and nothing left of them: ``thousand.py --count 1000``.
+
+By the command line and by the Python API, in turn; with hooks, network namespaces, user namespaces;
+creates that fail, programs that are not there, runtimes that are killed amid a create.  What the
+host had before and what it has afterwards is compared: mounts, cgroups, processes, namespaces,
+shared memory, files, the descriptors of the processes that use the API.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import queue
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.oci import Container
+from seatrial.oci.errors import OCIError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+COMMAND = str(Path(sys.executable).parent / "seatrial-oci")
+PROGRAM = "int main(void) { return 7; }"
+MAPPING = [{"containerID": 0, "hostID": 200000, "size": 65536}]
+EXIT = 7
+
+#: What a container has besides the least; how its life ends.
+KINDS = ("plain", "hooks", "network", "user", "fails", "no program", "killed")
+
+
+def config_of(kind: str, cgroup: str, number: int) -> dict[str, Any]:
+    """Return the config of a container of a kind."""
+    more = {"network": ["network"], "user": ["user", "network"]}
+    kinds = ["mount", "pid", "ipc", "uts", *more.get(kind, [])]
+    hook = {"path": "/usr/bin/true"}
+    linux: dict[str, Any] = {
+        "cgroupsPath": f"{cgroup}/{kind.replace(' ', '-')}/{number}",
+        "namespaces": [{"type": each} for each in kinds],
+        "resources": {"pids": {"limit": 100}},
+        "maskedPaths": ["/proc/kcore"],
+    }
+    if kind == "user":
+        linux |= {"uidMappings": MAPPING, "gidMappings": MAPPING}
+    hooks: dict[str, list[dict[str, Any]]] = {}
+    if kind == "hooks":
+        hooks = {name: [hook] for name in ("prestart", "createRuntime", "createContainer",
+                                           "poststart", "poststop")}  # fmt: skip
+    if kind == "fails":
+        hooks = {"createContainer": [{"path": "/usr/bin/false"}]}
+    if kind == "killed":
+        # The hook's parent is the runtime, or, in the container, the container process.
+        place = ("prestart", "createRuntime", "createContainer")[number % 3]
+        kill = "kill -KILL $PPID" if place != "createContainer" else "kill -KILL $RUNTIME"
+        hooks = {place: [{"path": "/bin/sh", "args": ["sh", "-c", kill]}]}
+    return {
+        "ociVersion": "1.3.0",
+        "root": {"path": "rootfs"},
+        "process": {"cwd": "/", "args": ["/none" if kind == "no program" else "/program"]},
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+            {"destination": "/dev/shm", "type": "tmpfs", "source": "shm"},  # noqa: S108 - a mount point
+        ],
+        "linux": linux,
+        **({"hooks": hooks} if hooks else {}),
+    }
+
+
+class Place:
+    """Where it happens: a folder with the bundles and the state root, and cgroups."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.root = folder, folder / "state"
+        # As the folder's, a name that nobody else has.
+        self.cgroup = f"/{folder.name}"
+
+    def name(self, number: int) -> str:
+        """Return a container's id, which nobody else on the machine has."""
+        return f"{self.cgroup[1:]}-{number}"
+
+    def prepare(self) -> None:
+        """Compile the program that the containers execute."""
+        self.folder.chmod(0o755)
+        self.root.mkdir()
+        command = ["cc", "-static", "-x", "c", "-", "-o", str(self.folder / "program")]
+        subprocess.run(command, input=PROGRAM, text=True, check=True)
+
+    def bundle(self, kind: str, number: int) -> Path:
+        """Make a bundle."""
+        bundle = self.folder / f"bundle-{number}"
+        rootfs = bundle / "rootfs"
+        rootfs.mkdir(parents=True)
+        if kind == "user":
+            os.chown(rootfs, 200000, 200000)
+        os.link(self.folder / "program", rootfs / "program")
+        content = config_of(kind, self.cgroup, number)
+        (bundle / "config.json").write_text(json.dumps(content), "utf-8")
+        return bundle
+
+
+class Failure(Exception):  # noqa: N818 - an outcome
+    """A container did not live as it should."""
+
+
+def call(place: Place, *words: str, status: int = 0) -> None:
+    """Call the runtime; raises ``Failure`` for another exit status."""
+    with tempfile.TemporaryFile("w+") as said:
+        done = subprocess.run(
+            [COMMAND, "--root", str(place.root), *words], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=said, check=False,
+        )  # fmt: skip
+        said.seek(0)
+        if done.returncode != status:
+            raise Failure(f"{' '.join(words)}: exit status {done.returncode}: {said.read()}")
+
+
+def by_commands(place: Place, kind: str, number: int, bundle: Path) -> None:
+    """Let a container live by single commands."""
+    name = place.name(number)
+    if kind == "killed":
+        kill_amid_create(place, number, bundle)
+        return
+    call(place, "create", "--bundle", str(bundle), name, status=int(kind == "fails"))
+    if kind == "fails":
+        return
+    call(place, "start", name, status=int(kind == "no program"))
+    call(place, "delete", "--force", name)
+
+
+def kill_amid_create(place: Place, number: int, bundle: Path) -> None:
+    """Kill a runtime: at a hook, or wherever it may be; then a delete by force has to do."""
+    name = place.name(number)
+    # What is killed is the runtime's process, whose pid the hook is told.
+    script = 'RUNTIME=$$ exec "$@"'
+    command = ["sh", "-c", script, "sh", COMMAND, "--root", str(place.root)]
+    runtime = subprocess.Popen(
+        [*command, "create", "--bundle", str(bundle), name], stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    if number % 2:
+        time.sleep(random.Random(number).uniform(0.02, 0.3))  # noqa: S311 - when is not a secret
+        runtime.kill()
+    if runtime.wait() not in {-signal.SIGKILL, 0, 1}:
+        raise Failure(f"{name}: exit status {runtime.returncode} of a runtime that was killed")
+    call(place, "delete", "--force", name)
+
+
+def by_run(place: Place, kind: str, number: int, bundle: Path) -> None:
+    """Let a container live by one command."""
+    if kind == "killed":
+        kill_amid_create(place, number, bundle)
+        return
+    fails = kind in {"fails", "no program"}
+    call(place, "run", "--bundle", str(bundle), place.name(number), status=1 if fails else EXIT)
+
+
+def by_api(place: Place, kind: str, number: int, bundle: Path) -> None:
+    """Let a container live in this process."""
+    if kind == "killed":  # it would be this process
+        kill_amid_create(place, number, bundle)
+        return
+    container = Container(place.name(number), bundle=str(bundle), root=str(place.root))
+    try:
+        container.create().start()
+        if container.wait(60) != EXIT:
+            raise Failure(f"{place.name(number)} ended with another exit status")
+    except OCIError as error:
+        if kind not in {"fails", "no program"}:
+            raise Failure(f"{place.name(number)} ({kind}): {error}") from None
+    finally:
+        container.delete(force=True)
+
+
+def lines(path: str) -> set[str]:
+    """Return the lines of a file."""
+    return set(Path(path).read_text("utf-8").splitlines())
+
+
+def namespaces() -> set[str]:
+    """Return all namespaces that a process is in, in our pid namespace."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/ns"):
+                with contextlib.suppress(OSError):
+                    found.add(os.readlink(f"/proc/{pid}/ns/{name}"))
+    return found
+
+
+def processes() -> set[str]:
+    """Return all processes but this; those that ended and came to us, as to an init, are reaped."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if int(pid) != os.getpid():
+                found.add(f"{pid} {words!r}")
+    return found
+
+
+def cgroups(place: Place) -> set[str]:
+    """Return our cgroups, and all that the host has at the top."""
+    found = set()
+    for hierarchy in Path("/sys/fs/cgroup").iterdir():
+        ours = Path(f"{hierarchy}{place.cgroup}")
+        if ours.is_dir():
+            found |= {str(each) for each in (ours, *ours.rglob("*")) if each.is_dir()}
+    return found
+
+
+def inventory(place: Place) -> dict[str, set[str]]:
+    """Return what there is that a container could leave behind."""
+    found = {
+        "mounts": {line for line in lines("/proc/self/mountinfo") if str(place.folder) in line},
+        "cgroups": cgroups(place),
+        "processes": processes(),
+        "namespaces": namespaces(),
+        "state": set(os.listdir(place.root)),
+        "keys": {line for line in lines("/proc/keys") if place.cgroup[1:] in line},
+        "descriptors": set(os.listdir("/proc/self/fd")),
+    }
+    for folder in ("/dev/shm", "/dev/mqueue"):  # noqa: S108 - looked at only
+        if os.path.isdir(folder):
+            found[folder] = set(os.listdir(folder))
+    found["files beside the bundles"] = {
+        each for each in os.listdir(place.folder) if not each.startswith("bundle-")
+    }
+    return found
+
+
+def live(place: Place, count: int, parallel: int) -> list[str]:
+    """Let containers live, each thread in its own way; return what went wrong."""
+    numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(count):
+        numbers.put(number)
+    wrong: list[str] = []
+
+    def work(act: Callable[[Place, str, int, Path], None]) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                number = numbers.get_nowait()
+                kind = KINDS[number % len(KINDS)]
+                bundle = place.bundle(kind, number)
+                try:
+                    act(place, kind, number, bundle)
+                except Failure as failure:
+                    wrong.append(str(failure))
+                shutil.rmtree(bundle)
+
+    ways = (by_commands, by_api, by_run, by_api)
+    workers = [
+        threading.Thread(target=work, args=(ways[each % len(ways)],)) for each in range(parallel)
+    ]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    return wrong
+
+
+def settle(place: Place, before: dict[str, set[str]]) -> list[str]:
+    """Return what is left; what a dying process still holds has ten seconds to go."""
+    deadline = time.monotonic() + 10
+    while True:
+        after = inventory(place)
+        left = [f"left behind: {what}: {sorted(after[what] - before[what])[:10]}"
+                for what in after if after[what] - before[what]]  # fmt: skip
+        if not left or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return left
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Let them live, compare, and say how long it took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--parallel", type=int, default=8)
+    wanted = parser.parse_args(arguments)
+    if os.getpid() != 1:
+        # A pid namespace of its own: every process in there is of this, and the last is the end.
+        view = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+        return subprocess.run(
+            [*view, sys.executable, __file__, *sys.argv[1:]], check=False
+        ).returncode
+    with tempfile.TemporaryDirectory(prefix="seatrial-thousand-") as folder:
+        place = Place(Path(folder))
+        place.prepare()
+        before = inventory(place)
+        start = time.monotonic()
+        wrong = live(place, wanted.count, wanted.parallel)
+        seconds = time.monotonic() - start
+        wrong += settle(place, before)
+        for each in wrong[:40]:
+            print(each)  # noqa: T201 - a command's output
+        print(f"{wanted.count} containers, {wanted.parallel} at a time: {seconds:.1f} s, "  # noqa: T201
+              f"{seconds / wanted.count * 1000:.0f} ms each, {len(wrong)} complaints")  # fmt: skip
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
