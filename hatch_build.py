@@ -37,6 +37,7 @@ class Artifact(NamedTuple):
     needs: str
 
 
+LAUNCHER = "runtime/src/seatrial/oci/bin/seatrial-oci"
 ARTIFACTS = (
     # Static: the probe is the only file in a test's root file system, with no loader and no libc.
     Artifact(
@@ -55,7 +56,7 @@ ARTIFACTS = (
     # Static: it starts faster without a loader. The executor is in it too.
     Artifact(
         ("runtime/csrc", "runtime/csrc/launcher"),
-        "runtime/src/seatrial/oci/bin/seatrial-oci",
+        LAUNCHER,
         ("-static",),
         "gcc libc6-dev",
     ),
@@ -156,6 +157,8 @@ class SeatrialBuildHook(BuildHookInterface[BuilderConfig]):
         root = Path(self.root)
         try:
             built = {str(build(root, each)): _place(each) for each in ARTIFACTS}
+            # As it is, not by a script of Python's: it stands beside the Python of an environment.
+            build_data["shared_scripts"] |= {str(root / LAUNCHER): Path(LAUNCHER).name}
             if version == "editable":
                 # The tree itself is on sys.path, with all that was compiled in its place.
                 return
