@@ -48,17 +48,30 @@ static int inherit(const char *folder, const char *file) {
 
 enum { CPUSET = 1, MARK = 2, ONLY_FAILED = 4 };
 
-static int make_directories(const struct op *op, char *path, size_t length) {
+// A folder is new and marked at once only in its mode: the sticky bit, which means nothing there,
+// says that whoever made it was killed before it had its marks.
+static bool lacks_marks(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && status.st_mode & S_ISVTX;
+}
+
+// Whether the last is new, `*is_new` says.
+static int make_directories(const struct op *op, char *path, size_t length, bool *is_new) {
+    const mode_t mode = (mode_t)op->number[0], at_first = op->flags & MARK ? S_ISVTX : 0;
     for (size_t i = op->number[1] ? (size_t)op->number[1] : 1; i <= length; i++) {
         if (path[i] != '/' && path[i] != 0)
             continue;
         char saved = path[i];
         path[i] = 0;
-        bool is_new = mkdir(path, (mode_t)op->number[0]) == 0;
-        int error = is_new || errno == EEXIST ? 0 : errno;
+        *is_new = mkdir(path, mode | at_first) == 0;
+        int error = *is_new || errno == EEXIST ? 0 : errno;
         // Where a cgroup takes no marks (cgroups(7), before Linux 5.7) it just goes without.
-        if (is_new && op->flags & MARK)
+        if (*is_new && at_first) {
             setxattr(path, made, "", 0, 0);
+            // The last one gets another mark yet.
+            if (saved && chmod(path, mode) != 0)
+                error = errno;
+        }
         if (!error && op->flags & CPUSET)
             error = inherit(path, "cpuset.cpus");
         if (!error && op->flags & CPUSET)
@@ -80,13 +93,16 @@ int op_make_directories(struct context *context, const struct op *op) {
         return ENAMETOOLONG;
     memcpy(path, whole, length + 1);
     int error = 0;
+    bool is_new = false;
     // Another container's end may take a folder above away again in between.
     for (int tries = 0; tries < 100; tries++)
-        if ((error = make_directories(op, path, length)) != ENOENT)
+        if ((error = make_directories(op, path, length, &is_new)) != ENOENT)
             break;
     const char *owner = plan_string(context->plan, op->text);
     if (!error && op->flags & MARK)
         setxattr(path, container, owner, strlen(owner), 0);
+    if (!error && op->flags & MARK && is_new && chmod(path, (mode_t)op->number[0]) != 0)
+        error = errno;
     return error;
 }
 
@@ -144,7 +160,7 @@ int op_remove_cgroup(struct context *context, const struct op *op) {
     const char *owner = plan_string(context->plan, op->text);
     if (op->flags & ONLY_FAILED)
         return 0;
-    if (op->flags & MARK) {
+    if (op->flags & MARK && !lacks_marks(path)) {
         if (*owner && is_anothers(path, owner))
             return 0;
         if (getxattr(path, made, NULL, 0) < 0 && errno == ENODATA) {

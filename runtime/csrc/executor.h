@@ -114,6 +114,10 @@ ssize_t receive_descriptor(int socket, void *data, size_t bytes, int *fd);
 // closes all but the first three, those that the program keeps, and those of the context and `more`
 void close_others(const struct context *context, const int *more, size_t count);
 
+// spawn.c: fork(2), without its library's part: that takes locks, which in the container process
+// may be held for ever by a thread of the runtime that is not there
+pid_t new_process(void);
+
 // network.c: the end of a create
 void settle_net_devices(bool failed);
 

@@ -101,7 +101,7 @@ int op_hook(struct context *context, const struct op *op) {
         close(input);
         return errno;
     }
-    pid_t pid = fork();
+    pid_t pid = new_process();
     if (pid == 0) {
         dup2(input, 0);
         int error = EACCES;

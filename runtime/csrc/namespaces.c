@@ -94,7 +94,7 @@ static int map_by_program(struct context *context, const struct op *op) {
     argv[0] = (char *)(uintptr_t)plan_string(context->plan, op->path);
     argv[1] = digits;
     strings(context->plan, op->blob, op->blob_bytes, argv + 2);
-    pid_t pid = fork();
+    pid_t pid = new_process();
     if (pid == 0) {
         execv(argv[0], argv);
         _exit(127);

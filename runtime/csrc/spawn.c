@@ -183,6 +183,11 @@ _Noreturn static void container(struct context *context, int sync, int listener)
     _exit(1);
 }
 
+pid_t new_process(void) {
+    struct clone_args args = {.exit_signal = SIGCHLD};
+    return (pid_t)syscall(SYS_clone3, &args, sizeof args);
+}
+
 static pid_t clone_process(struct context *context, int *pidfd) {
     struct clone_args args = {
         .flags = context->plan->header->namespaces | CLONE_PIDFD,
@@ -255,7 +260,7 @@ static struct outcome make_process(struct context *context, int sync[2], int lis
         outcome.error = errno;
         return outcome;
     }
-    pid_t helper = fork();
+    pid_t helper = new_process();
     if (helper == 0) {
         close(sync[0]);
         intermediate(context, sync[1], listener, report[1]);

@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
 #include <signal.h>
@@ -121,13 +122,6 @@ static pid_t process(bool child) {
     return (pid_t)done(child ? 0 : 100 + (long)(kernel_random() % 1000));
 }
 
-CALL(pid_t, fork, void) {
-    // After the process that enters namespaces come those that call programs.
-    bool child = kernel.as_helper || one_in(8);
-    kernel.as_helper = false;
-    return process(child);
-}
-
 CALL(int, clone, int (*run)(void *), void *stack, int flags, void *argument) {
     (void)run, (void)stack, (void)flags, (void)argument;
     return process(false);
@@ -230,6 +224,7 @@ CALL(int, nanosleep, const struct timespec *wanted, struct timespec *left) {
         return plain();                                     \
     }
 ON_A_PATH(chdir)
+ON_A_PATH(chmod)
 ON_A_PATH(mkdir)
 ON_A_PATH(rmdir)
 ON_A_PATH(umount2)
@@ -587,11 +582,21 @@ static void touch_filter(const struct sock_fprog *program) {
     touch(program->filter, program->len * sizeof *program->filter);
 }
 
+static long new_process_of(const struct clone_args *args) {
+    // The container process has namespaces or a descriptor, or the helper as its maker.
+    if (args->flags)
+        return process(kernel.as_child);
+    // After the process that enters namespaces come those that call programs.
+    bool child = kernel.as_helper || one_in(8);
+    kernel.as_helper = false;
+    return process(child);
+}
+
 static long call_by_number(long number, const unsigned long *argument) {
     const void *pointer = (const void *)argument[1];
     switch (number) {
     case SYS_clone3:
-        return process(kernel.as_child);
+        return new_process_of((const void *)argument[0]);
     case SYS_setgroups:
         touch(pointer, argument[0] * sizeof(gid_t));
         return plain();

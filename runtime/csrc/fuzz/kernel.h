@@ -15,7 +15,7 @@ struct kernel {
     uint64_t random;            // state of the pseudo-random numbers
     unsigned fail_one_in;       // calls that fail, or 0
     bool as_child;              // clone3(2) returns as the new process
-    bool as_helper;             // and so does the first fork(2)
+    bool as_helper;             // and so does the first without flags
     unsigned calls_left;        // then the run is over: nothing waits for ever
     const uint32_t *namespaces; // types that files of namespaces are said to have
     unsigned namespace_count;
