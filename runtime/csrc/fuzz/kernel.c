@@ -225,6 +225,7 @@ CALL(int, nanosleep, const struct timespec *wanted, struct timespec *left) {
     }
 ON_A_PATH(chdir)
 ON_A_PATH(chmod)
+ON_A_PATH(chroot)
 ON_A_PATH(mkdir)
 ON_A_PATH(rmdir)
 ON_A_PATH(umount2)

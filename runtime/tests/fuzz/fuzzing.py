@@ -164,6 +164,9 @@ def made_by_hand() -> Iterator[Op]:
              numbers=(stat.S_IFCHR | 0o666, 0x105, 0, 0))  # fmt: skip
     yield Op(Kind.ATTRIBUTE, Stage.START, "", path="self/attr/exec", text="label")
     yield Op(Kind.KEYRING, Stage.START, "", path="label", text="_ses.x")
+    yield Op(Kind.CHROOT, Stage.JOIN, "", path="/run/fuzz")
+    yield Op(Kind.CHROOT, Stage.ENTER, "")
+    yield Op(Kind.UNMOUNT, Stage.DELETED, "", path="/run/fuzz")
     yield Op(Kind.REMOVE_CGROUP, Stage.DELETED, "", path="/a/b", text="id", flags=2)
     yield Op(Kind.REMOVE_CGROUP, Stage.DELETED, "", path="/a/b")
 
@@ -174,12 +177,12 @@ def plans(bundle: Path) -> Iterator[Plan]:
     whole: list[Op] = []
     for content in configs():
         spec = config.decode(msgspec.json.encode(content))
-        plan = compiler.compile_plan(spec, bundle=str(bundle), identifier="fuzz")
+        plan = compiler.compile_plan(spec, bundle=str(bundle), identifier="fuzz", place="/run/fuzz")
         whole += plan.ops
         yield plan
     yield Plan(0, [])
     by_hand = list(made_by_hand())
-    yield Plan(0x20000, by_hand)
+    yield Plan(0x20000, sorted(by_hand, key=lambda op: op.stage))
     # Small ones too: where there is little, a mutation meets it.
     for kind in Kind:
         found = [op for op in (*by_hand, *whole) if op.kind == kind][:3]

@@ -347,6 +347,8 @@ def _destroy(folder: Folder, record: Record, plan: Plan) -> None:
 
 def _clear(folder: Folder) -> None:
     """Undo what a runtime did that was killed amid a create or a delete."""
+    from seatrial.oci import cgroup_processes
+
     with contextlib.suppress(NoSuchContainer):
         plan = stored_plan(folder)
         # Its process ended with it, unless it had come to wait for start.
