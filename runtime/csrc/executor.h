@@ -32,6 +32,7 @@ struct context {
     const char *bundle;
     const char *status;
     const char *members;
+    struct warnings *warnings; // or NULL
 };
 
 // What came of a run of operations: error 0, or an errno and the operation that met it.
@@ -52,8 +53,14 @@ struct names {
     const char *members;
 };
 
+// Operations that failed and were only to be warned of.
+struct warnings {
+    uint32_t count;
+    struct outcome met[32]; // what comes after these is not told
+};
+
 struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
-                         const struct names *names);
+                         const struct names *names, struct warnings *warnings);
 
 #ifdef SEATRIAL_COUNT_OPERATIONS
 // In builds that are to show what a test has touched: csrc/fuzz/.

@@ -82,6 +82,14 @@ static int wait_for(pid_t pid, long timeout_ms) {
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : ECHILD;
 }
 
+static int warned(const struct context *context, const struct op *op, int error) {
+    struct warnings *warnings = context->warnings;
+    if (error && warnings && warnings->count < sizeof warnings->met / sizeof *warnings->met)
+        warnings->met[warnings->count++] =
+            (struct outcome){.error = error, .op = (uint32_t)(op - context->plan->ops)};
+    return 0;
+}
+
 // path: the program; blob: argv and environ, number[0] bytes of it being argv; number[1]: timeout
 // in seconds or 0. flag 1: no environ was given; 2: runs in the container process, which is pid in
 // its own view; 4: a failure is only a warning.
@@ -128,5 +136,5 @@ int op_hook(struct context *context, const struct op *op) {
             error = not_executed;
     }
     close(report[0]);
-    return op->flags & 4 ? 0 : error;
+    return op->flags & 4 ? warned(context, op, error) : error;
 }

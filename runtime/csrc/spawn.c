@@ -326,7 +326,7 @@ static void *make_room(size_t bytes) {
 }
 
 struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
-                         const struct names *names) {
+                         const struct names *names, struct warnings *warnings) {
     struct context context = {.plan = plan,
                               .pid = pid,
                               .root = -1,
@@ -337,7 +337,8 @@ struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, c
                               .id = names->id,
                               .bundle = names->bundle,
                               .members = names->members,
-                              .status = status};
+                              .status = status,
+                              .warnings = warnings};
     size_t room = most_strings(plan) * sizeof(char *);
     context.pointers = make_room(room);
     if (context.pointers == MAP_FAILED)

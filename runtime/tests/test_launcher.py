@@ -197,6 +197,18 @@ def test_a_failing_hook_is_told_as_python_tells_it(bundle: Bundle, kind: str, fo
     assert f"(config.json#/hooks/{kind}/0)" in told[0][0]
 
 
+def test_a_failing_poststop_hook_is_warned_of_as_python_warns_of_it(bundle: Bundle) -> None:
+    hooks = {"poststop": [{"path": "/bin/false"}, {"path": "/bin/true"}]}
+    told = []
+    for call in (bundle.launch, bundle.python):
+        identifier = bundle.create(hooks=hooks)
+        done = call("delete", "--force", identifier)
+        assert (done.returncode, os.listdir(bundle.root)) == (0, [])
+        told.append(done.stderr)
+    warning = "seatrial-oci: warning: call poststop hook /bin/false: it failed"
+    assert told == [f"{warning} (config.json#/hooks/poststop/0)\n"] * 2
+
+
 def test_a_program_that_is_not_there_is_told_as_python_tells_it(bundle: Bundle) -> None:
     told = []
     for call in (bundle.launch, bundle.python):

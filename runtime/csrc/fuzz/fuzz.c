@@ -55,7 +55,7 @@ static void create(const struct plan *plan) {
 
 static void alone(const struct plan *plan, enum stage stage) {
     const struct names names = {.id = "\"id\"", .bundle = "\"/bundle\"", .members = ""};
-    run_later(plan, stage, 7, stage == STAGE_DELETED ? "stopped" : "running", &names);
+    run_later(plan, stage, 7, stage == STAGE_DELETED ? "stopped" : "running", &names, NULL);
 }
 
 static void start(void) {

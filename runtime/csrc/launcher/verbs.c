@@ -116,10 +116,14 @@ static int undo(const struct call *call, const struct record *record, const stru
     unlinkat(record->folder, "record", 0);
     long deadline = seconds() + PATIENCE_S;
     struct outcome outcome;
+    struct warnings warnings = {0};
     // A killed task leaves its cgroup a moment after its end is seen.
-    while ((outcome = run_later(plan, STAGE_DELETED, 0, "stopped", &names)).error == EBUSY &&
+    while ((outcome = run_later(plan, STAGE_DELETED, 0, "stopped", &names, &warnings)).error ==
+               EBUSY &&
            seconds() <= deadline)
         sched_yield();
+    for (uint32_t i = 0; i < warnings.count; i++)
+        warn(call, explain(plan, warnings.met[i]));
     if (outcome.error)
         warn(call, explain(plan, outcome));
     return remove_folder(call, record->folder) ? 0 : HAND_OVER;
@@ -189,6 +193,6 @@ int do_start(const struct call *call) {
         return fail(call, explain(&plan, outcome));
     struct names names;
     name(call, &record, &names);
-    outcome = run_later(&plan, STAGE_STARTED, record.pid, "running", &names);
+    outcome = run_later(&plan, STAGE_STARTED, record.pid, "running", &names, NULL);
     return outcome.error ? fail_and_destroy(call, &record, &plan, outcome) : 0;
 }

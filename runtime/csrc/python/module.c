@@ -80,8 +80,19 @@ static PyObject *core_start(PyObject *self, PyObject *args) {
     Py_END_ALLOW_THREADS return answer(outcome);
 }
 
-PyDoc_STRVAR(run_doc, "run_stage(plan, stage, pid, id, bundle, status, members)\n--\n\n"
+PyDoc_STRVAR(run_doc, "run_stage(plan, stage, pid, id, bundle, status, members, warn=None)\n--\n\n"
                       "Do a stage that belongs to the runtime; return a failure or None.");
+
+static bool tell_warnings(PyObject *warn, const struct warnings *warnings) {
+    for (uint32_t i = 0; warn && i < warnings->count; i++) {
+        PyObject *done = PyObject_CallFunction(warn, "(iL)", warnings->met[i].error,
+                                               (long long)warnings->met[i].op);
+        if (!done)
+            return false;
+        Py_DECREF(done);
+    }
+    return true;
+}
 
 static PyObject *core_run_stage(PyObject *self, PyObject *args) {
     (void)self;
@@ -91,14 +102,18 @@ static PyObject *core_run_stage(PyObject *self, PyObject *args) {
     struct plan plan;
     struct names names;
     const char *status;
-    if (!PyArg_ParseTuple(args, "y#iiyyyy:run_stage", &buffer, &bytes, &stage, &pid, &names.id,
-                          &names.bundle, &status, &names.members))
+    PyObject *warn = NULL;
+    if (!PyArg_ParseTuple(args, "y#iiyyyy|O:run_stage", &buffer, &bytes, &stage, &pid, &names.id,
+                          &names.bundle, &status, &names.members, &warn))
         return NULL;
     if (!open_plan(buffer, bytes, &plan))
         return NULL;
     struct outcome outcome;
-    Py_BEGIN_ALLOW_THREADS outcome = run_later(&plan, (enum stage)stage, pid, status, &names);
-    Py_END_ALLOW_THREADS return answer(outcome);
+    struct warnings warnings = {0};
+    Py_BEGIN_ALLOW_THREADS;
+    outcome = run_later(&plan, (enum stage)stage, pid, status, &names, &warnings);
+    Py_END_ALLOW_THREADS;
+    return tell_warnings(warn, &warnings) ? answer(outcome) : NULL;
 }
 
 PyDoc_STRVAR(missing_doc, "missing_call()\n--\n\n"

@@ -26,9 +26,20 @@ def start(connection: int, /) -> tuple[int, int] | None:
     """Let a created container run its program; return once it is executed."""
 
 def run_stage(
-    plan: bytes, stage: int, pid: int, id: bytes, bundle: bytes, status: bytes, members: bytes, /
+    plan: bytes,
+    stage: int,
+    pid: int,
+    id: bytes,
+    bundle: bytes,
+    status: bytes,
+    members: bytes,
+    warn: Callable[[int, int], object] = ...,
+    /,
 ) -> tuple[int, int] | None:
-    """Do the operations of a stage that belongs to the runtime."""
+    """Do the operations of a stage that belongs to the runtime.
+
+    ``warn`` is called, afterwards, with errno and number of each that failed and does not count.
+    """
 
 def missing_call() -> str | None:
     """Return the name of a system call that is needed and that this kernel has not."""

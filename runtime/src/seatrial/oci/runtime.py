@@ -389,9 +389,13 @@ def _undo(plan: Plan, *, hooks: bool, names: tuple[bytes, bytes, bytes]) -> None
 
 def _deleted(plan: Plan, binary: bytes, names: tuple[bytes, bytes, bytes]) -> None:
     deadline = time.monotonic() + _WAIT_S
+
+    def warn(number: int, index: int) -> None:
+        log.warn(str(failed(plan, (number, index))))
+
     while True:
         failure = _core.run_stage(
-            binary, Stage.DELETED, 0, names[0], names[1], b"stopped", names[2]
+            binary, Stage.DELETED, 0, names[0], names[1], b"stopped", names[2], warn
         )
         # A killed task leaves its cgroup a moment after its end is seen.
         if failure is None or failure[0] != errno.EBUSY or time.monotonic() > deadline:
