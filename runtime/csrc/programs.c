@@ -71,16 +71,33 @@ static int can_execute(const struct context *context, const char *path) {
     return syscall(FACCESSAT2, AT_FDCWD, path, X_OK, EFFECTIVE_IDS) != 0 ? errno : 0;
 }
 
-// path: the program; text: where a name without a slash is looked for, as execvp(3) does.
+// Is it certain already that this cannot be executed? Not where only root may not look: the
+// program's user may (NFS, FUSE).
+static int never_executes(const struct context *context, const char *path) {
+    struct {
+        struct statx known;
+        char more[256];
+    } found = {0};
+    int error = can_execute(context, path);
+    if (error == EACCES && syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &found) != 0)
+        return errno == EACCES ? 0 : errno;
+    return error == EACCES || error == ENOENT || error == ENOTDIR || error == ELOOP ? error : 0;
+}
+
+// path: the program; text: where a name without a slash is looked for, as execvp(3) does. flag 1:
+// this is create, so only refuse what start could not execute either.
 int op_program(struct context *context, const struct op *op) {
     const char *program = plan_string(context->plan, op->path);
-    char *into = context->program;
+    char unused[sizeof context->program];
+    char *into = op->flags & 1 ? unused : context->program;
+    int (*const asked)(const struct context *, const char *) =
+        op->flags & 1 ? never_executes : can_execute;
     size_t length = strlen(program);
     if (length >= sizeof context->program)
         return ENAMETOOLONG;
     memcpy(into, program, length + 1);
     if (strchr(program, '/'))
-        return can_execute(context, into);
+        return asked(context, into);
     int error = ENOENT;
     for (const char *at = plan_string(context->plan, op->text);; at++) {
         size_t folder = strcspn(at, ":");
@@ -90,7 +107,7 @@ int op_program(struct context *context, const struct op *op) {
             if (used)
                 into[used++] = '/';
             memcpy(into + used, program, length + 1);
-            int now = can_execute(context, into);
+            int now = asked(context, into);
             if (!now)
                 return 0;
             if (now == EACCES)

@@ -39,9 +39,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, own_mounts: None) -> Path:
 
 @pytest.fixture(scope="module")
 def rootfs(folder: Path) -> Path:
-    """Return an empty root filesystem."""
+    """Return a root filesystem with a program that nobody starts, and nothing else."""
     path = folder / f"bundle{next(_numbers)}" / "rootfs"
     path.mkdir(parents=True)
+    (path / "program").touch(0o755)
     return path
 
 
@@ -71,7 +72,7 @@ def create(rootfs: Path) -> Iterator[Create]:
         config = {
             "ociVersion": "1.3.0",
             "root": {"path": "rootfs", **(root or {})},
-            "process": {"cwd": "/", "args": ["/none"], "terminal": console is not None},
+            "process": {"cwd": "/", "args": ["/program"], "terminal": console is not None},
             "mounts": mounts,
             "linux": {
                 "cgroupsPath": f"/seatrial-mounts/{identifier}",

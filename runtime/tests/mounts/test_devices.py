@@ -107,7 +107,7 @@ def test_another_file_at_the_path_is_an_error(
     (rootfs / "taken").touch()
     rootfs.chmod(0o777)
     device = {"path": "/taken", "type": "c", "major": 1, "minor": 3}
-    with pytest.raises(Failed, match=r"File exists.*config.json#/linux/devices/0"):
+    with pytest.raises(Failed, match=r"file exists.*config.json#/linux/devices/0"):
         create(
             entry("/dev", "tmpfs"),
             namespaces=namespaces,
@@ -126,7 +126,7 @@ def test_the_same_device_at_the_path_gets_the_configured_mode(create: Create, ro
 
 def test_a_link_at_the_path_is_not_followed(create: Create, rootfs: Path) -> None:
     (rootfs / "link").symlink_to("/dev/null")
-    with pytest.raises(Failed, match="File exists"):
+    with pytest.raises(Failed, match="file exists"):
         create(devices=[{"path": "/link", "type": "c", "major": 1, "minor": 3}])
 
 

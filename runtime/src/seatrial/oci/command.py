@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 
-from seatrial.oci.errors import OCIError
+from seatrial.oci.errors import OCIError, reason
 
 VERSION = "0.1.0"
 SPEC = "1.3.0"
@@ -209,7 +209,7 @@ def main(argv: list[str] | None = None) -> int:
         return _complain(str(error), general, 1)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{name}{error.strerror}", general, 1)
+        return _complain(f"{name}{reason(error.errno)}", general, 1)
 
 
 def _run(general: dict[str, list[str]], name: str, *words: str) -> int:

@@ -74,6 +74,8 @@ def compile_plan(
     ops += rootfs.enter(config)
     ops += paths.sysctl(config)
     ops += _names(config)
+    if program is not None:
+        ops += process.look(program, config)
     ops += hooks.compile(config.hooks, Stage.START)
     if program is not None:
         keyring = f"_ses.{identifier}" if new_keyring else None

@@ -144,7 +144,7 @@ class Device(Spec, frozen=True):
     type: Literal["c", "b", "u", "p"]
     major: Int64 = 0
     minor: Int64 = 0
-    file_mode: Annotated[int, Meta(ge=0, le=0o7777)] | None = None
+    file_mode: Annotated[int, Meta(ge=0, le=0o177777)] | None = None
     uid: Identity | None = None
     gid: Identity | None = None
 

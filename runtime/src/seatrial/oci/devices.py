@@ -123,11 +123,15 @@ def _node(pointer: str, device: Device) -> Node:
     for name, value, limit in limits if device.type != "p" else ():
         if not 0 <= value < limit:
             raise ConfigError(f"{pointer}/{name}", f"no device has the number {value}")
+    mode = 0o666 if device.file_mode is None else device.file_mode
+    # podman copies a device's whole st_mode, its type included (inode(7)).
+    if stat.S_IFMT(mode) not in {0, TYPES[device.type]}:
+        raise ConfigError(f"{pointer}/fileMode", f"{mode:#o} is of another type than {device.type}")
     return Node(
         os.path.normpath("/" + device.path.lstrip("/")),
         device.type,
         os.makedev(device.major, device.minor) if device.type != "p" else 0,
-        0o666 if device.file_mode is None else device.file_mode,
+        stat.S_IMODE(mode),
         device.uid or 0,
         device.gid or 0,
         pointer,

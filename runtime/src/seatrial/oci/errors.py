@@ -1,5 +1,16 @@
 """Every error of the runtime: one sentence for the user."""
 
+import os
+
+
+def reason(number: int | None) -> str:
+    """Return what an errno means, in lower case: Docker's client looks for these very words.
+
+    Its exit status is 127 for "no such file or directory", 126 for "permission denied".
+    """
+    text = os.strerror(number or 0)
+    return text[0].lower() + text[1:]
+
 
 class OCIError(Exception):
     """Something that the runtime cannot do, in lower case and with what, which and why."""

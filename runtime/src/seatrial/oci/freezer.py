@@ -9,7 +9,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from seatrial.oci.errors import OCIError
+from seatrial.oci.errors import OCIError, reason
 
 if TYPE_CHECKING:
     from seatrial.oci.cgroups import Group
@@ -118,4 +118,4 @@ def _write(path: str, value: str) -> None:
     except OSError as error:
         if error.errno == errno.ENOENT:
             raise
-        raise OCIError(f"{path}: cannot write {value}: {error.strerror}") from None
+        raise OCIError(f"{path}: cannot write {value}: {reason(error.errno)}") from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci.errors import OCIError
+from seatrial.oci.errors import OCIError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def reach(
             agent.connect(listener.path)
         except OSError as error:
             raise OCIError(
-                f"cannot connect to {listener.path}: {error.strerror} "
+                f"cannot connect to {listener.path}: {reason(error.errno)} "
                 "(config.json#/linux/seccomp/listenerPath)"
             ) from None
         yield pid, agent.fileno(), process_state(listener, state, pid)

@@ -33,6 +33,10 @@ def write(level: str, message: str) -> None:
 
 
 def warn(message: str) -> None:
-    """Log a warning, on stderr too; it never changes what is done (runtime.md, "Warnings")."""
-    os.write(2, f"seatrial-oci: warning: {message}\n".encode(errors="surrogateescape"))
+    """Log a warning, on stderr if there is no log; it changes nothing (runtime.md, "Warnings").
+
+    Engines give us the container's own stderr, in which only what the container says belongs.
+    """
+    if _path is None:
+        os.write(2, f"seatrial-oci: warning: {message}\n".encode(errors="surrogateescape"))
     write("warning", message)

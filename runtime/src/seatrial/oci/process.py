@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ RLIMITS = [
     "RTTIME",
 ]
 ONLY_RAISE_HARD = 1
+AT_CREATE = 1
 DEFAULT_PATH = "/bin:/usr/bin"
 
 
@@ -179,20 +181,42 @@ def _limit(number: int, limit: Rlimit, *, raise_hard: bool = False) -> Op:
     )
 
 
+def look(process: Process, config: Config) -> Iterator[Op]:
+    """Yield what finds at create time that there is no such program.
+
+    It is there that engines expect to hear of it: ``podman run`` then ends with 127 or 126.
+    """
+    if config.hooks.start_container or ":" in process.cwd:
+        return  # one of these hooks may bring it; a path with a colon cannot be in PATH
+    program, path = process.args[0], _search_path(process)
+    # A name without a slash is looked up in PATH, whose relative entries begin at cwd.
+    yield Op(
+        Kind.PROGRAM,
+        Stage.ENTER,
+        f"find {program}" if "/" in program else f"find {program} in PATH ({path})",
+        "/process/args/0",
+        flags=AT_CREATE,
+        path=os.path.join(process.cwd, program) if "/" in program else program,
+        text=":".join(os.path.join(process.cwd, each) for each in path.split(":")),
+    )
+
+
 def _program(process: Process) -> Op:
-    path = DEFAULT_PATH
-    for each in process.env:
-        if each.startswith("PATH="):
-            path = each.removeprefix("PATH=")
-            break
     return Op(
         Kind.PROGRAM,
         Stage.START,
         f"find {process.args[0]}, while a failure can still be told",
         "/process/args/0",
         path=process.args[0],
-        text=path,
+        text=_search_path(process),
     )
+
+
+def _search_path(process: Process) -> str:
+    for each in process.env:
+        if each.startswith("PATH="):
+            return each.removeprefix("PATH=")
+    return DEFAULT_PATH
 
 
 def _credentials(process: Process, config: Config, *, with_filter: bool) -> Iterator[Op]:

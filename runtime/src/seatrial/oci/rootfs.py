@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from seatrial.oci import host, namespaces
-from seatrial.oci.errors import ConfigError
+from seatrial.oci.errors import ConfigError, reason
 from seatrial.oci.mount_options import PROPAGATIONS, RDONLY, place
 from seatrial.oci.operations import Kind, Op, Stage
 
@@ -25,7 +25,8 @@ def path(config: Config, bundle: str) -> str:
     try:
         mode = os.stat(found).st_mode
     except (OSError, ValueError) as error:
-        host.refuse("/root/path", f"{found}: {getattr(error, 'strerror', None) or error}")
+        what = reason(error.errno) if isinstance(error, OSError) else str(error)
+        host.refuse("/root/path", f"{found}: {what}")
         return found
     if not stat.S_ISDIR(mode):
         host.refuse("/root/path", f"{found} is not a directory")

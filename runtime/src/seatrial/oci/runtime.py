@@ -22,6 +22,7 @@ from seatrial.oci.errors import (
     OCIError,
     OperationError,
     WrongStatus,
+    reason,
 )
 from seatrial.oci.operations import Kind, Stage
 from seatrial.oci.plan import Plan
@@ -269,7 +270,7 @@ def read_config(bundle: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise OCIError(f"cannot read {path}: {error.strerror}") from None
+        raise OCIError(f"cannot read {path}: {reason(error.errno)}") from None
 
 
 @contextlib.contextmanager
@@ -290,7 +291,7 @@ def connect_console(path: str) -> socket.socket:
         console.connect(path)
     except OSError as error:
         console.close()
-        raise OCIError(f"cannot connect to console socket {path}: {error.strerror}") from None
+        raise OCIError(f"cannot connect to console socket {path}: {reason(error.errno)}") from None
     return console
 
 
@@ -423,13 +424,13 @@ def failed(plan: Plan, failure: tuple[int, int]) -> OperationError:
     """Return the error that a failure of the executor is."""
     number, index = failure
     if not 0 <= index < len(plan.ops):
-        what = f"cannot make the container process: {os.strerror(number)}"
+        what = f"cannot make the container process: {reason(number)}"
         return OperationError(what + _hint(number, plan.namespaces), number)
     op = plan.ops[index]
     place = f" (config.json#{op.pointer})" if op.pointer else ""
     if op.kind == Kind.HOOK:
         why = {errno.ECHILD: "it failed", errno.ETIMEDOUT: "it was not done in time"}.get(
-            number, os.strerror(number)
+            number, reason(number)
         )
         return HookError(f"{op.says}: {why}{place}", number, op.pointer)
-    return OperationError(f"{op.says}: {os.strerror(number)}{place}", number, op.pointer)
+    return OperationError(f"{op.says}: {reason(number)}{place}", number, op.pointer)

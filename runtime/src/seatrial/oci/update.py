@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from seatrial.oci import _core, cgroup_files, cgroups, resources, runtime, systemd
 from seatrial.oci.errors import OCIError, WrongStatus
 from seatrial.oci.operations import Kind, Op, Stage
@@ -33,7 +35,7 @@ def update(
         if status == "stopped":
             raise WrongStatus(f"container {identifier} is stopped")
         stored = runtime.stored_plan(folder)
-        plan = Plan(0, list(compile_plan(stored, wanted, schemata or [])))
+        plan = Plan(0, list(compile_plan(stored, meant(wanted), schemata or [])))
         before = _present(plan)
         names = runtime.names_of(identifier, record.bundle, record.annotations)
         failure = _core.run_stage(
@@ -44,6 +46,16 @@ def update(
             raise runtime.failed(plan, failure)
     finally:
         os.close(lock)
+
+
+def meant(wanted: Resources) -> Resources:
+    """Return ``wanted`` without sizes of 0: dockerd sends all members, 0 for what is to stay."""
+    memory = wanted.memory
+    if memory is None:
+        return wanted
+    sizes = ("limit", "reservation", "swap", "kernel", "kernel_tcp")
+    unset = {name: None for name in sizes if getattr(memory, name) == 0}
+    return msgspec.structs.replace(wanted, memory=msgspec.structs.replace(memory, **unset))
 
 
 def compile_plan(stored: Plan, wanted: Resources, schemata: list[str]) -> Iterator[Op]:

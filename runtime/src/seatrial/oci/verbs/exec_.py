@@ -34,7 +34,7 @@ import msgspec
 
 from seatrial.oci import config, execution, foreground, runtime
 from seatrial.oci.command import Usage
-from seatrial.oci.errors import OCIError
+from seatrial.oci.errors import OCIError, reason
 from seatrial.oci.store import Folder
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _process(call: Call, identifier: str, args: list[str]) -> Process:
             with open(file, "rb") as content:
                 return execution.read_process(content.read())
         except OSError as error:
-            raise OCIError(f"cannot read {file}: {error.strerror}") from None
+            raise OCIError(f"cannot read {file}: {reason(error.errno)}") from None
     if not args:
         raise Usage("a command, or --process FILE, is needed")
     spec = config.decode(Folder(call.root, identifier).read("config.json"))

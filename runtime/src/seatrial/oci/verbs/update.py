@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.oci import config, update
 from seatrial.oci.command import Usage
-from seatrial.oci.errors import OCIError
+from seatrial.oci.errors import OCIError, reason
 
 if TYPE_CHECKING:
     from seatrial.oci.command import Call
@@ -112,4 +112,4 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise OCIError(f"cannot read {path}: {error.strerror}") from None
+        raise OCIError(f"cannot read {path}: {reason(error.errno)}") from None
