@@ -29,7 +29,17 @@ static int open_below(int root, const char *path, int flags) {
 
 // Returns a descriptor, or -1 with errno.
 int open_in_root(const struct context *context, const char *path, int flags) {
-    return open_below(context->root, path, flags);
+    if (context->root >= 0)
+        return open_below(context->root, path, flags);
+    // A further process of a container has the container's root as its own, since it entered the
+    // mount namespace.
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = root < 0 ? -1 : open_below(root, path, flags);
+    int error = errno;
+    if (root >= 0)
+        close(root);
+    errno = error;
+    return fd;
 }
 
 // Makes the component that begins at `start`, in the folder before it. Returns 0, or the length of

@@ -68,6 +68,8 @@ VERBS = (
     "features",
     "plan",
 )
+#: What engines may ask for and get a plain answer to.
+MISSING = ("checkpoint", "restore")
 
 
 class Usage(Exception):  # noqa: N818 - the command line is wrong
@@ -213,6 +215,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(general: dict[str, list[str]], name: str, *words: str) -> int:
+    if name in MISSING:
+        raise OCIError(f"{name} is not supported: containers are not saved and restored (CRIU)")
     if name not in VERBS:
         raise Usage(f"unknown command {name!r}")
     module = f"seatrial.oci.verbs.{name}{'_' * (name == 'exec')}"

@@ -218,22 +218,27 @@ def kill(identifier: str, sent: int, *, root: str, everyone: bool = False) -> No
         return
     status = status_of(folder, record)
     if status == "stopped":
-        raise WrongStatus(f"container {identifier} is stopped")
+        raise _not_running(identifier)
     try:
         pidfd = os.pidfd_open(record.pid)
     except ProcessLookupError:
-        raise WrongStatus(f"container {identifier} is stopped") from None
+        raise _not_running(identifier) from None
     try:
         if born(record.pid) != record.born:
-            raise WrongStatus(f"container {identifier} is stopped")
+            raise _not_running(identifier)
         signal.pidfd_send_signal(pidfd, sent)
         if status == "paused" and sent == signal.SIGKILL:
             # A frozen process of v1 does not even end.
             freezer.thaw_by(record.freezer)
     except ProcessLookupError:
-        raise WrongStatus(f"container {identifier} is stopped") from None
+        raise _not_running(identifier) from None
     finally:
         os.close(pidfd)
+
+
+def _not_running(identifier: str) -> WrongStatus:
+    # By these words containerd tells it from other failures (the shim's checkKillError).
+    return WrongStatus(f"container not running: {identifier} is stopped")
 
 
 def delete(identifier: str, *, root: str, force: bool = False) -> None:

@@ -217,7 +217,8 @@ class Folder:
             os.close(fd)
 
     def _missing(self) -> NoSuchContainer:
-        return NoSuchContainer(f"there is no container {self.id} in {self.root}")
+        # By "does not exist" containerd and podman tell it from other failures.
+        return NoSuchContainer(f"container {self.id} does not exist in {self.root}")
 
 
 def born(pid: int) -> int | None:
