@@ -27,6 +27,8 @@ ARGS ?=
 UV_VERSION := 0.13.9
 
 PACKAGES := gcc libc6-dev make python3 python3-dev python3-venv git runc crun
+# What `make engines` tries the reference runtime with.
+ENGINE_PACKAGES := busybox-static conmon containerd docker.io podman
 VENV := .venv
 BIN := $(VENV)/bin
 # What hatch_build.py compiles: the probe, the executor, the launcher.
@@ -132,10 +134,42 @@ suite-reference: setup ## run the suite's chapter on runtime.md on seatrial-oci
 	@echo "== running the suite on the reference runtime"
 	$(BIN)/seatrial test --runtime $(REFERENCE) --requirement runtime $(ARGS)
 
+.PHONY: engine-packages
+engine-packages:
+	@missing=()
+	for package in $(ENGINE_PACKAGES); do
+	    dpkg-query -W -f='$${db:Status-Abbrev}' "$$package" 2>/dev/null | grep -q '^ii' || missing+=("$$package")
+	done
+	[ $${#missing[@]} -gt 0 ] || exit 0
+	if ! type -P apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then
+	    echo "== missing, and only root can install them, with apt-get: $${missing[*]}"
+	    exit 1
+	fi
+	echo "== installing Debian packages: $${missing[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	# No daemon of theirs is to run here: each is started by its tests, with nothing of the host's.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $$policy ]; then
+	    trap 'rm -f $$policy' EXIT
+	    printf '#!/bin/sh\nexit 101\n' >$$policy
+	    chmod 755 $$policy
+	fi
+	# Docker's own packages would have to go for Debian's: that is not ours to do.
+	install=(apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends --no-remove)
+	"$${install[@]}" "$${missing[@]}" </dev/null >/dev/null 2>&1 && exit 0
+	apt-get update -qq </dev/null
+	"$${install[@]}" "$${missing[@]}" </dev/null >/dev/null
+
+# Not for `make conformance`'s RUNTIME: another runtime here is to see that the tests are fair.
+.PHONY: engines
+engines: setup engine-packages ## run podman, docker and containerd on seatrial-oci, or on RUNTIME=runc
+	@echo "== running podman, docker and containerd on $(or $(firstword $(RUNTIME)),the reference runtime)"
+	$(BIN)/pytest -q runtime/engines --runtime-under-test $(or $(firstword $(RUNTIME)),$(REFERENCE)) $(ARGS)
+
 # --- Checks of Seatrial itself -----------------------------------------------------------------
 
 .PHONY: test
-test: lint types imports requirements check-c test-harness sanitize browser suite suite-reference ## everything that CI runs
+test: lint types imports requirements check-c test-harness sanitize browser suite suite-reference engines ## everything that CI runs
 
 .PHONY: lint
 lint: setup ## lint, and check the formatting of Python and C

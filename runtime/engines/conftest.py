@@ -33,13 +33,15 @@ COMMANDS = {
     "docker.io": "dockerd",
     "containerd": "containerd-shim-runc-v2",
 }
-#: Where engines leave things, were it not for the room.
+#: Where engines leave things, were it not for the room; others of the host may be in use.
 WATCHED = (
-    *("/dev/shm", "/etc/cni", "/etc/containers", "/etc/docker", "/opt", "/root/.docker"),  # noqa: S108 - looked at
-    *("/run/containerd", "/run/containers", "/run/docker", "/run/libpod", "/run/lock", "/run/runc"),
-    *("/run/seatrial-oci", "/var/lib/cni", "/var/lib/containerd", "/var/lib/containers"),
-    *("/var/lib/docker", "/var/tmp"),  # noqa: S108 - the same
+    *("/dev/shm/libpod_lock", "/etc/cni", "/etc/docker", "/opt/containerd", "/root/.docker"),
+    *("/run/containerd", "/run/containers", "/run/docker", "/run/docker.sock", "/run/libpod"),
+    *("/run/xtables.lock", "/var/lib/cni", "/var/lib/containerd", "/var/lib/containers"),
+    *("/var/lib/docker",),
 )
+#: What engines call their cgroups unless told otherwise.
+CGROUPS = {"conmon", "default", "docker", "libpod_parent", "machine.slice", "moby"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,7 +67,7 @@ def runtime(pytestconfig: pytest.Config) -> str:
             f"not installed: {' '.join(missing)} (hint: make engines, or apt-get install)",
             returncode=2,
         )
-    name = pytestconfig.getoption("runtime_under_test")
+    name: str = pytestconfig.getoption("runtime_under_test")
     found = shutil.which(name)
     if found is None:
         pytest.exit(f"there is no runtime {name}", returncode=2)
@@ -73,14 +75,14 @@ def runtime(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def nothing_left(runtime: str) -> Iterator[None]:
+def nothing_left(runtime: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail if anything is left on the host in the end."""
     del runtime
     _remove_what_was_left()
-    before = _host()
+    folder = str(tmp_path_factory.getbasetemp())
+    before = _host(folder)
     yield
-    left = {name: sorted(found - before[name]) for name, found in _host().items()}
-    assert not any(left.values()), {name: found for name, found in left.items() if found}
+    assert sorted(_host(folder) - before) == []
 
 
 def _remove_what_was_left() -> None:
@@ -92,25 +94,32 @@ def _remove_what_was_left() -> None:
                 remove_cgroups(f"/{name}")
 
 
-def _host() -> dict[str, set[str]]:
+def _host(folder: str) -> set[str]:
+    """Return what there is of all that might be left: files, cgroups, mounts, processes."""
     mounts = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
-    ours = f"seatrial-engines-{os.getpid()}"
+    ours = f"seatrial-engines-{os.getpid()}-"
     return {
-        "mounts": {line.split(" ")[4] for line in mounts},
-        "network": set(os.listdir("/sys/class/net")),
-        "cgroups": {
+        *filter(os.path.lexists, WATCHED),
+        *(
             f"{mounted}/{name}"
             for mounted in hierarchies()
             for name in os.listdir(mounted)
-            if name.startswith(("machine", "libpod", "docker", "default", "user.slice:", ours))
-        },
-        "files": {
-            os.path.join(where, name)
-            for folder in WATCHED
-            for where, folders, files in os.walk(folder)
-            for name in (*folders, *files)
-        },
+            if name in CGROUPS or name.startswith(ours)
+        ),
+        *(line for line in mounts if folder in line),
+        *(
+            f"process {pid}: {command}"
+            for pid in filter(str.isdigit, os.listdir("/proc"))
+            if folder in (command := _command_line(pid)) and int(pid) != os.getpid()
+        ),
     }
+
+
+def _command_line(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:  # it has ended meanwhile
+        return ""
 
 
 @pytest.fixture(scope="session")
@@ -121,18 +130,13 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _room(tmp_path_factory: pytest.TempPathFactory, name: str) -> Room:
-    folder = tmp_path_factory.mktemp(name)
-    return Room(folder)
-
-
 @pytest.fixture(scope="session")
 def podman(
     tmp_path_factory: pytest.TempPathFactory, runtime: str, layer: Path, nothing_left: None
 ) -> Iterator[Podman]:
     """Return podman."""
     del nothing_left
-    with _room(tmp_path_factory, "podman") as room:
+    with Room(tmp_path_factory.mktemp("podman")) as room:
         engine = Podman(room, runtime, layer)
         yield engine
     remove_cgroups(engine.cgroup)
@@ -144,7 +148,7 @@ def docker(
 ) -> Iterator[Docker]:
     """Return docker."""
     del nothing_left
-    with _room(tmp_path_factory, "docker") as room:
+    with Room(tmp_path_factory.mktemp("docker")) as room:
         engine = Docker(room, runtime, layer)
         yield engine
     engine.daemon.close()
@@ -157,7 +161,7 @@ def containerd(
 ) -> Iterator[Containerd]:
     """Return containerd."""
     del nothing_left
-    with _room(tmp_path_factory, "containerd") as room:
+    with Room(tmp_path_factory.mktemp("containerd")) as room:
         engine = Containerd(room, runtime, layer)
         yield engine
     engine.daemon.close()

@@ -42,9 +42,7 @@ def test_a_program_that_cannot_be_executed_is_told_from_the_runtimes_log(
 
 
 def test_limits_reach_the_kernel(containerd: Containerd) -> None:
-    name = containerd.begin_container(
-        *STAY, options=("--memory-limit=67108864", "--cpus=0.5")
-    )
+    name = containerd.begin_container(*STAY, options=("--memory-limit=67108864", "--cpus=0.5"))
     limits = containerd.limits(name)
     assert (limits.memory_bytes(), limits.cpus()) == (64 << 20, 0.5)
     assert containerd("task", "delete", "--force", name).status == 0
@@ -103,7 +101,9 @@ def test_exec_runs_a_further_process(containerd: Containerd, running: str) -> No
 
 
 def test_exec_has_input(containerd: Containerd, running: str) -> None:
-    assert containerd("task", "exec", "--exec-id=e2", running, "cat", stdin=b"text").stdout == "text"
+    assert (
+        containerd("task", "exec", "--exec-id=e2", running, "cat", stdin=b"text").stdout == "text"
+    )
 
 
 def test_exec_of_what_is_not_there_is_told(containerd: Containerd, running: str) -> None:

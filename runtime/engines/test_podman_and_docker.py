@@ -18,8 +18,8 @@ STAY = ("sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 1000 & wa
 #: Tells every new size of its terminal; ends with 7 at the one that is waited for.
 TELL_SIZE = (
     "sh", "-c",
-    "trap 's=$(stty size); echo size $s; [ \"$s\" = \"33 77\" ] && exit 7' WINCH; echo ready;"
-    " while :; do sleep 1000 & wait; done",
+    ("trap 's=$(stty size); echo size $s; [ \"$s\" = \"33 77\" ] && exit 7' WINCH; echo ready;"
+    " while :; do sleep 1000 & wait; done"),
 )  # fmt: skip
 
 
@@ -27,7 +27,6 @@ TELL_SIZE = (
 def ready(engine: Engine) -> str:
     """Return a container whose program runs."""
     return engine.begin_ready(*STAY)
-
 
 
 # Running
@@ -149,7 +148,9 @@ def test_a_volume_by_name_outlives_its_container(engine: Engine) -> None:
 
 
 def test_a_device_is_made(engine: Engine) -> None:
-    done = engine.run("stat", "-c", "%F %t,%T", "/dev/mine", options=("--device=/dev/null:/dev/mine",))
+    done = engine.run(
+        "stat", "-c", "%F %t,%T", "/dev/mine", options=("--device=/dev/null:/dev/mine",)
+    )
     assert done.text == "character special file 1,3"
 
 
@@ -186,9 +187,7 @@ def test_a_sysctl_is_set(engine: Engine) -> None:
 
 
 def test_limits_reach_the_kernel(engine: Engine) -> None:
-    name = engine.begin_container(
-        *STAY, options=("--memory=64m", "--pids-limit=20", "--cpus=0.5")
-    )
+    name = engine.begin_container(*STAY, options=("--memory=64m", "--pids-limit=20", "--cpus=0.5"))
     limits = engine.limits(name)
     assert (limits.memory_bytes(), limits.pids(), limits.cpus()) == (64 << 20, "20", 0.5)
     assert engine("rm", "--force", name).status == 0

@@ -219,7 +219,7 @@ def test_a_program_that_is_not_there_is_told_as_python_tells_it(bundle: Bundle) 
         assert done.returncode == 1
         told.append(done.stderr)
     assert told[0] == told[1]
-    assert "No such file or directory" in told[0]
+    assert "no such file or directory" in told[0]
 
 
 def test_a_damaged_plan_is_not_executed(bundle: Bundle) -> None:

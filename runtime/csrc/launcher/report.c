@@ -1,6 +1,7 @@
 // Errors and warnings, on stderr and in the log, in the words of seatrial.oci (log.py, runtime.py).
 #include "launcher.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,9 +11,17 @@
 
 enum { MESSAGE = 8192 };
 
+// In lower case, like errors.reason.
+static const char *reason(int error) {
+    static char text[128];
+    snprintf(text, sizeof text, "%s", strerror(error));
+    text[0] = (char)tolower((unsigned char)text[0]);
+    return text;
+}
+
 const char *explain(const struct plan *plan, struct outcome outcome) {
     static char text[MESSAGE];
-    const char *why = strerror(outcome.error);
+    const char *why = reason(outcome.error);
     if (outcome.op >= plan->header->ops) {
         snprintf(text, sizeof text, "cannot make the container process: %s", why);
         return text;
@@ -63,7 +72,7 @@ static void log_line(const struct call *call, const char *level, const char *mes
         bytes = snprintf(line, sizeof line, "time=\"%s\" level=%s msg=%s\n", when, level, quoted);
     int fd = open(call->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd >= 0 && bytes > 0 && write(fd, line, (size_t)bytes) < 0)
-        fprintf(stderr, "seatrial-oci: %s: %s\n", call->log, strerror(errno));
+        fprintf(stderr, "seatrial-oci: %s: %s\n", call->log, reason(errno));
     if (fd >= 0)
         close(fd);
 }
@@ -75,6 +84,7 @@ int fail(const struct call *call, const char *message) {
 }
 
 void warn(const struct call *call, const char *message) {
-    fprintf(stderr, "seatrial-oci: warning: %s\n", message);
+    if (!call->log)
+        fprintf(stderr, "seatrial-oci: warning: %s\n", message);
     log_line(call, "warning", message);
 }

@@ -168,3 +168,16 @@ def test_numbers_that_no_device_has_are_an_error(create: Create, name: str, valu
     device = {"path": "/dev/x", "type": "c", "major": 1, "minor": 3, name: value}
     with pytest.raises(Failed, match=rf"config\.json#/linux/devices/0/{name}:"):
         create(devices=[device])
+
+
+def test_a_mode_may_have_the_type_in_it(create: Create) -> None:
+    device = {"path": "/dev/x", "type": "c", "major": 1, "minor": 3, "fileMode": 0o20640}
+    container = create(entry("/dev", "tmpfs"), devices=[device])
+    assert container.path("/dev/x").stat().st_mode == 0o20640
+
+
+@pytest.mark.parametrize("mode", [0o60640, 0o200000])
+def test_a_mode_of_another_type_is_an_error(create: Create, mode: int) -> None:
+    device = {"path": "/dev/x", "type": "c", "major": 1, "minor": 3, "fileMode": mode}
+    with pytest.raises(Failed, match=r"config\.json#/linux/devices/0/fileMode: "):
+        create(devices=[device])

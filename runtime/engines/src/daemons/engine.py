@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from daemons import image
 from daemons.limits import Limits
-from daemons.room import Follower, Outcome, Room
 from daemons.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from daemons.room import Follower, Outcome, Room
 
 _numbers = itertools.count(1)
 
@@ -51,7 +52,9 @@ class Engine(abc.ABC):
         network = [] if "--network" in given else ["--network=none"]
         return self.command(verb, *self.options(), *network, *options, image.NAME, *program)
 
-    def run(self, *program: str, options: tuple[str, ...] = (), stdin: bytes | None = None) -> Outcome:
+    def run(
+        self, *program: str, options: tuple[str, ...] = (), stdin: bytes | None = None
+    ) -> Outcome:
         """Run a program in a container that is removed afterwards."""
         return self.room.run(*self.new("--rm", *options, program=program), stdin=stdin)
 

@@ -16,7 +16,6 @@ from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 #: One timeout for what hangs because of a defect; nothing waits for it otherwise.
 TIMEOUT_S = 30.0
@@ -94,12 +93,7 @@ class Follower:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._process.kill()
         for stream in (self._process.stdout, self._process.stderr):
             assert stream is not None
@@ -154,16 +148,17 @@ class Room:
 
     def run(self, *argv: str, stdin: bytes | None = None) -> Outcome:
         """Run a command in the room to its end."""
-        process = self.start(
-            *argv, **({} if stdin is None else {"stdin": subprocess.PIPE})
-        )
+        process = self.start(*argv, **({} if stdin is None else {"stdin": subprocess.PIPE}))
         try:
             stdout, stderr = process.communicate(stdin, timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             raise AssertionError(f"no end after {TIMEOUT_S:g} s: {' '.join(argv)}") from None
         return Outcome(
-            argv, process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace")
+            argv,
+            process.returncode,
+            stdout.decode(errors="replace"),
+            stderr.decode(errors="replace"),
         )
 
     def follow(self, *argv: str) -> Follower:
@@ -188,12 +183,7 @@ class Room:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 BUSYBOX = Path("/bin/busybox")
 NAME = "localhost/seatrial"
 FOLDERS = ("bin", "data", "dev", "etc", "proc", "root", "sys", "tmp")
+#: Of busybox, by links to it.
 PROGRAMS = (
-    "cat dd echo env false grep head hostname id ip kill ls mkfifo mount nproc ps pwd readlink sh"
-    " rm sleep stat stty test touch true tty"
-).split()
+    *("cat", "dd", "echo", "env", "false", "grep", "head", "id", "ip", "kill", "ls", "mkfifo"),
+    *("pwd", "readlink", "rm", "sh", "sleep", "stat", "stty", "test", "touch", "true", "tty"),
+)
 FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nsailor:x:1000:1000::/:/bin/sh\n",
     "etc/group": "root:x:0:\nsailor:x:1000:\ncrew:x:2000:sailor\n",

@@ -1,4 +1,4 @@
-"""docker: dockerd starts containerd, that starts a shim for each container, it calls the runtime."""
+"""docker: dockerd starts containerd, that a shim for each container, which calls the runtime."""
 
 from __future__ import annotations
 

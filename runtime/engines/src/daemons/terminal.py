@@ -9,12 +9,9 @@ import select
 import struct
 import subprocess
 import termios
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from daemons.room import TIMEOUT_S, Room
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 class Terminal:
@@ -86,12 +83,7 @@ class Terminal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         os.close(self._controller)
         if self._process.poll() is None:
             self._process.kill()
