@@ -164,7 +164,7 @@ engine-packages:
 .PHONY: engines
 engines: setup engine-packages ## run podman, docker and containerd on seatrial-oci, or on RUNTIME=runc
 	@echo "== running podman, docker and containerd on $(or $(firstword $(RUNTIME)),the reference runtime)"
-	$(BIN)/pytest -q runtime/engines --runtime-under-test $(or $(firstword $(RUNTIME)),$(REFERENCE)) $(ARGS)
+	$(BIN)/pytest -q runtime/engines $(addprefix --runtime-under-test=,$(firstword $(RUNTIME))) $(ARGS)
 
 # --- Checks of Seatrial itself -----------------------------------------------------------------
 
