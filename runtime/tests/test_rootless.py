@@ -103,14 +103,14 @@ def test_it_is_remembered_among_the_users_own_things(rootless: Rootless) -> None
     assert (done.stdout, done.stderr) == ("0\n", "")
     assert rootless.call("kill", "x", "KILL").returncode == 0
     assert rootless.call("delete", "--force", "x").returncode == 0
-    assert "there is no container x" in rootless.call("state", "x").stderr
+    assert "container x does not exist" in rootless.call("state", "x").stderr
 
 
 def test_without_a_folder_of_ones_own_the_error_says_how_to_give_one(rootless: Rootless) -> None:
     del rootless.environment["XDG_RUNTIME_DIR"]
     rootless.configure("true")
     said = rootless.call("run", "x").stderr
-    assert "cannot make /run/seatrial-oci/x: Permission denied (hint: --root DIR" in said
+    assert "cannot make /run/seatrial-oci/x: permission denied (hint: --root DIR" in said
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_without_a_folder_of_ones_own_the_error_says_how_to_give_one(rootless: R
         ),
         (
             {"cgroupsPath": "/seatrial-gaps/rootless"},
-            "/seatrial-gaps/rootless: Permission denied (config.json#/linux/cgroupsPath)",
+            "/seatrial-gaps/rootless: permission denied (config.json#/linux/cgroupsPath)",
         ),
         (
             {"resources": {"pids": {"limit": 5}}},
@@ -158,7 +158,7 @@ def test_a_host_without_room_for_user_namespaces_is_told(rootless: Rootless) -> 
     full = ("unshare", "--user", "--map-root-user", "sh", "-c",
             'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh")  # fmt: skip
     done = rootless.call("run", "x", view=full, who=())
-    assert "cannot make the container process: No space left on device (hint: a " in done.stderr
+    assert "cannot make the container process: no space left on device (hint: a " in done.stderr
 
 
 def test_more_ids_are_mapped_by_newuidmap(rootless: Rootless) -> None:

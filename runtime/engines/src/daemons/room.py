@@ -7,11 +7,12 @@ cgroups are the host's, below one of our own, and are removed in the end.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import select
 import subprocess
 import threading
+import time
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
@@ -227,5 +228,20 @@ def remove_cgroups(parent: str) -> None:
     """Remove a cgroup and all below it, from every hierarchy."""
     for mounted in hierarchies():
         for where, _, _ in os.walk(mounted + parent, topdown=False):
-            with contextlib.suppress(FileNotFoundError):
-                os.rmdir(where)
+            _remove_cgroup(where)
+
+
+def _remove_cgroup(path: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            # A killed process leaves its cgroup a moment after its end is seen.
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            os.sched_yield()
+        else:
+            return

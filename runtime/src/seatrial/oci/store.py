@@ -123,7 +123,7 @@ class Folder:
             raise OCIError(f"container {self.id} exists already") from None
         except PermissionError:
             raise OCIError(
-                f"cannot make {self.path}: Permission denied (hint: --root DIR, or XDG_RUNTIME_DIR "
+                f"cannot make {self.path}: permission denied (hint: --root DIR, or XDG_RUNTIME_DIR "
                 "in the environment, names a folder of one's own)"
             ) from None
 
