@@ -6,6 +6,7 @@ They never change what was seen; they only decide the exit status.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import platform
 import re
 import tomllib
@@ -34,7 +35,11 @@ _NEVER_KNOWN = frozenset({"crashed", "hung"})
 
 @dataclass(frozen=True)
 class Expectation:
-    """One known failure; ``test`` narrows it to the tests whose name is that."""
+    """One known failure; ``test`` narrows it to the tests whose name is that.
+
+    After the name may stand ``[PATTERN|PATTERN]`` for those of its parameters that are meant; in a
+    pattern ``*`` is any text.
+    """
 
     requirement: str
     reason: str
@@ -51,8 +56,14 @@ class Expectation:
 
     def covers(self, verdict: Verdict, requirement: str) -> bool:
         """Whether ``verdict`` on ``requirement`` is what it is about."""
-        name = verdict.test.rpartition("::")[2].partition("[")[0]
-        return requirement == self.requirement and self.test in {"", name}
+        name, _, parameter = verdict.test.rpartition("::")[2].partition("[")
+        own, _, pattern = self.test.partition("[")
+        if requirement != self.requirement or own not in {"", name}:
+            return False
+        # A parameter stands after the runtime's name, which is one as well.
+        parameter = parameter.removeprefix(f"{verdict.runtime}-").removesuffix("]")
+        patterns = pattern.removesuffix("]").split("|")
+        return not pattern or any(fnmatch.fnmatchcase(parameter, each) for each in patterns)
 
 
 def _within(specifier: SpecifierSet | None, text: str) -> bool:
