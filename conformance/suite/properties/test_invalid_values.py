@@ -75,7 +75,7 @@ def test_the_reaction_to_a_missing_member_is_recorded(harness: Harness, required
 
 
 @requirement("config.valid-values.invalid-errors")
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_null_is_refused_or_taken_for_something_at_every_member(
     harness: Harness, request: pytest.FixtureRequest, data: st.DataObject

@@ -60,8 +60,9 @@ class Expectation:
         own, _, pattern = self.test.partition("[")
         if requirement != self.requirement or own not in {"", name}:
             return False
-        # A parameter stands after the runtime's name, which is one as well.
-        parameter = parameter.removeprefix(f"{verdict.runtime}-").removesuffix("]")
+        # The runtime's name is a parameter as well, the first or the last.
+        parameter = parameter.removesuffix("]").removeprefix(f"{verdict.runtime}-")
+        parameter = parameter.removesuffix(f"-{verdict.runtime}")
         patterns = pattern.removesuffix("]").split("|")
         return not pattern or any(fnmatch.fnmatchcase(parameter, each) for each in patterns)
 

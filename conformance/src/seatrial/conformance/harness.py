@@ -158,9 +158,6 @@ class Harness:
                     bundle = stack.enter_context(self.bundle(config))
                 else:
                     bundle.write_config(config)
-                # The audit comes before the bundle goes: what a runtime left mounted in it is to
-                # be unmounted, not emptied.
-                stack.callback(self._audit_last)
                 container = stack.enter_context(Container(runtime, bundle, identifier))
                 try:
                     yield container
@@ -171,6 +168,8 @@ class Harness:
                     self._put_away(container)
         finally:
             self._open -= 1
+            if self._open == 0:
+                self._audit()
 
     @contextlib.contextmanager
     def created(self, config: Config | bytes | None = None, **options: Any) -> Iterator[Container]:  # noqa: ANN401
@@ -276,10 +275,7 @@ class Harness:
         if container.alive and container.pid is not None:
             processes.end(container.pid)
 
-    def _audit_last(self) -> None:
-        """Look around once there is no other container."""
-        if self._open > 1:
-            return
+    def _audit(self) -> None:
         what = self._session.auditor.leaks()
         if what:
             self._session.auditor.clear()

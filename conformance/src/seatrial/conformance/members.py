@@ -164,7 +164,7 @@ _BESIDE: dict[str, Config] = {
     "/linux/resources/network/priorities/-": {"name": "lo", "priority": 1},
     "/linux/memoryPolicy": {"mode": "MPOL_DEFAULT"},
     "/linux/seccomp": {"defaultAction": "SCMP_ACT_ALLOW"},
-    "/linux/seccomp/syscalls/-": {"names": ["getppid"], "action": "SCMP_ACT_ERRNO"},
+    "/linux/seccomp/syscalls/-": {"names": ["swapoff"], "action": "SCMP_ACT_ERRNO"},
     "/linux/seccomp/syscalls/-/args/-": {"index": 0, "value": 1, "op": "SCMP_CMP_EQ"},
     "/linux/personality": {"domain": "LINUX"},
 }
