@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 
 from seatrial.conformance.errors import Ignored
 from seatrial.conformance.marks import requirement
-from seatrial.conformance.members import BOUNDS, REQUIRED, Member, members
-from seatrial.conformance.strategies.members import of_another_type, out_of_range, unlisted_words
+from seatrial.conformance.strategies.invalid_values import (
+    of_another_type,
+    out_of_range,
+    unlisted_words,
+)
+from seatrial.conformance.strategies.members import BOUNDS, REQUIRED, Member, members
 
 if TYPE_CHECKING:
     import pytest
