@@ -54,6 +54,12 @@ class Bundle:
         """The path of ``config.json``."""
         return self.path / "config.json"
 
+    def rename(self, name: str) -> None:
+        """Give the folder another name beside the one that it has."""
+        self.path = self.path.rename(self.path.parent / name)
+        self.rootfs = self.path / "rootfs"
+        self.log = self.rootfs / self.LOG.lstrip("/")
+
     def write_config(self, config: Config | bytes) -> None:
         """Write ``config.json`` anew; bytes are written as they are."""
         self.config = config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -50,9 +51,9 @@ def configs(draw: st.DrawFn, base: Config, *, least_oom_score: int) -> Config:
     Each of them may be missing; nothing in it is left to the runtime's choice.
     """
     config = copy.deepcopy(base)
-    kinds = draw(st.lists(st.sampled_from(_MORE_NAMESPACES), unique=True))
+    kinds = [kind for kind in _MORE_NAMESPACES if draw(st.booleans())]
     config["linux"]["namespaces"] = [{"type": kind} for kind in ("pid", "mount", *kinds)]
-    config["root"] |= draw(st.fixed_dictionaries({}, optional={"readonly": st.booleans()}))
+    config["root"] |= draw(_some(readonly=st.booleans()))
     config |= draw(_of_the_document(kinds))
     config["mounts"] = [*config["mounts"], *draw(_mounts())]
     config["linux"] |= draw(_of_linux(kinds))
@@ -62,30 +63,35 @@ def configs(draw: st.DrawFn, base: Config, *, least_oom_score: int) -> Config:
     return config
 
 
+@st.composite
+def _some(draw: st.DrawFn, /, **members: st.SearchStrategy[Any]) -> Config:
+    """Give each member in three of four times."""
+    return {name: draw(values) for name, values in members.items() if draw(st.integers(0, 3))}
+
+
 def _of_the_document(kinds: list[str]) -> st.SearchStrategy[Config]:
     members: dict[str, st.SearchStrategy[Any]] = {
         "annotations": st.dictionaries(unknown_keys(), process.texts(without="=", max_size=20))
     }
     if "uts" in kinds:
         members["hostname"] = names.dotted_names()
-    return st.fixed_dictionaries({}, optional=members)
+    return _some(**members)
 
 
 @st.composite
 def _of_the_process(draw: st.DrawFn, least_oom_score: int) -> Config:
     uid = draw(capabilities.users())
     user = {"gid": process.ids(), "umask": process.masks()}
-    optional: dict[str, st.SearchStrategy[Any]] = {
-        "env": process.environments(),
-        "rlimits": process.rlimits(),
-        "capabilities": capabilities.lasting(uid),
-        "noNewPrivileges": st.booleans(),
-        "oomScoreAdj": st.integers(least_oom_score, 1000).filter(bool),
-        "terminal": st.just(False),  # noqa: FBT003 - a value
-    }
-    gids = {"additionalGids": st.lists(process.ids(), max_size=10, unique=True)}
-    drawn: Config = draw(st.fixed_dictionaries({}, optional=optional))
-    return drawn | {"user": {"uid": uid, **draw(st.fixed_dictionaries(user, optional=gids))}}
+    members = _some(
+        env=process.environments(),
+        rlimits=process.rlimits(),
+        capabilities=capabilities.lasting(uid),
+        noNewPrivileges=st.booleans(),
+        oomScoreAdj=st.integers(least_oom_score, 1000).filter(bool),
+        terminal=st.just(False),  # noqa: FBT003 - a value
+    )
+    gids = _some(additionalGids=st.lists(process.ids(), max_size=10, unique=True))
+    return draw(members) | {"user": {"uid": uid, **draw(st.fixed_dictionaries(user)), **draw(gids)}}
 
 
 @st.composite
@@ -116,15 +122,54 @@ def _of_linux(draw: st.DrawFn, kinds: list[str]) -> Config:
     )
     files = draw(st.permutations(FILES))
     masked, readonly = draw(st.integers(0, len(FILES))), draw(st.integers(0, len(FILES)))
-    optional: dict[str, st.SearchStrategy[Any]] = {
-        "devices": entries,
-        "sysctl": st.fixed_dictionaries({}, optional=parameters),
-        "maskedPaths": st.just(list(files[:masked])),
-        "readonlyPaths": st.just(list(files[masked : masked + readonly])),
-    }
-    drawn: Config = draw(st.fixed_dictionaries({}, optional=optional))
+    drawn: Config = draw(
+        _some(
+            devices=entries,
+            sysctl=_some(**parameters),
+            maskedPaths=st.just(list(files[:masked])),
+            readonlyPaths=st.just(list(files[masked : masked + readonly])),
+        )
+    )
     return drawn
 
 
 def _parameters(kind: str) -> dict[str, st.SearchStrategy[str]]:
     return {name: values.map(str) for name, values in PARAMETERS.get(kind, {}).items()}
+
+
+# The same said otherwise
+
+
+#: Lists whose order has no meaning, by where they are; those that are not there are passed over.
+_SETS = (
+    *(("process", name) for name in ("env", "rlimits")),
+    ("process", "user", "additionalGids"),
+    *(("process", "capabilities", kind) for kind in capabilities.KINDS),
+    *(("linux", name) for name in ("namespaces", "devices", "maskedPaths", "readonlyPaths")),
+)
+
+
+@st.composite
+def reordered_lists(draw: st.DrawFn, config: Config) -> Config:
+    """Return a copy of ``config`` with its sets in any order."""
+    edited = copy.deepcopy(config)
+    for *path, name in _SETS:
+        inner: Any = edited
+        for key in path:
+            inner = inner.get(key, {})
+        if name in inner:
+            inner[name] = draw(st.permutations(inner[name]))
+    return edited
+
+
+@st.composite
+def respelled(draw: st.DrawFn, config: Config) -> bytes:
+    """Write ``config`` as JSON with other spaces and escapes than usual (RFC 8259)."""
+    spaces = st.text(" \t\n\r", max_size=3)
+    comma, colon = (draw(spaces) + mark + draw(spaces) for mark in ",:")
+    indent = draw(st.none() | st.text(" \t", max_size=9))
+    escaped = draw(st.booleans())
+    text = json.dumps(config, ensure_ascii=escaped, indent=indent, separators=(comma, colon))
+    if draw(st.booleans()):
+        text = text.replace("/", "\\/")
+    return f"{draw(spaces)}{text}{draw(spaces)}".encode()

@@ -7,14 +7,18 @@ runtime likes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seatrial.conformance import namespaces
 from seatrial.conformance.config import PROBE
 from seatrial.conformance.strategies import mounts
 from seatrial.conformance.strategies.configs import BOUND, CONTENT, FILES
 
 if TYPE_CHECKING:
+    from seatrial.conformance.bundle import Bundle
     from seatrial.conformance.config import Config
+    from seatrial.conformance.harness import Harness
     from seatrial.conformance.report import Report
 
 #: What is seen, by a name that says what it is of.
@@ -34,6 +38,17 @@ class Host:
 
     namespaces: dict[str, str]
     oom_score: int
+
+
+def host() -> Host:
+    """Return what a program has from the runtime, which has it from the harness."""
+    files = {kind: kind for kind in ("ipc", "uts", "cgroup", "user", "time")} | {"network": "net"}
+    own = {
+        kind: namespaces.current(file)
+        for kind, file in files.items()
+        if Path(f"/proc/thread-self/ns/{file}").exists()
+    }
+    return Host(own, int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii")))
 
 
 # The program
@@ -71,6 +86,7 @@ def expected(config: Config, host: Host) -> Facts:
     """Return all that the spec determines of what the program of ``config`` sees."""
     facts = _process(config["process"], host)
     facts["root read-only"] = config["root"].get("readonly", False)
+    facts["annotations"] = config.get("annotations", {})
     if "hostname" in config:
         facts["hostname"] = config["hostname"]
     facts |= {f"{path} holds": content for path, content in _contents(config).items()}
@@ -133,6 +149,36 @@ def _writable(config: Config, path: str) -> bool | str:
 
 
 # What it saw
+
+
+def observed(
+    harness: Harness,
+    config: Config,
+    bundle: Bundle,
+    *,
+    content: bytes | None = None,
+    where: dict[str, str] | None = None,
+) -> Facts:
+    """Run a container of ``config`` in a prepared bundle, and return all that its program saw.
+
+    ``content`` is written to config.json in place of the plain form of ``config``; it has to name
+    the cgroup.  ``where`` has options of create for the bundle and the caller's folder.
+    """
+    own = host()
+    given = content if content is not None else config
+    with harness.container(given, bundle=bundle) as container:
+        created = container.create(**(where or {}))
+        assert created.ok, created  # noqa: S101 - a verdict
+        annotations = container.state().get("annotations", {})
+        started = container.start()
+        assert started.ok, started  # noqa: S101 - a verdict
+        report = container.report()
+        lines = container.lines()[:-1]
+        deleted = container.delete()
+        assert deleted.ok, deleted  # noqa: S101 - a verdict
+    facts = seen(config, lines, report, own)
+    wanted = config.get("annotations", {})
+    return facts | {"annotations": {name: annotations.get(name) for name in wanted}}
 
 
 def seen(config: Config, lines: list[dict[str, Any]], report: Report, host: Host) -> Facts:
