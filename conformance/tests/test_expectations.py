@@ -241,3 +241,25 @@ def test_one_that_does_not_apply_says_nothing() -> None:
     assert outcome.unexpected_passes == [fixed]
     outcome = expectations.compare([verdict("fail", kind="wrong")], [], "1")
     assert not outcome.verdicts[0].known
+
+
+@pytest.mark.parametrize(
+    ("test", "covered"),
+    [
+        ("test_a", True),
+        ("test_b", False),
+        ("test_a[process/user/uid]", True),
+        ("test_a[process/user/*]", True),
+        ("test_a[linux/*|process/*]", True),
+        ("test_a[process/user]", False),
+        ("test_a[*/gid]", False),
+        ("test_b[process/*]", False),
+    ],
+)
+@pytest.mark.parametrize("parameters", ["crun-process/user/uid", "process/user/uid-crun"])
+def test_an_expectation_may_name_parameters_of_a_test(
+    parameters: str, test: str, *, covered: bool
+) -> None:
+    expectation = Expectation(KILL, "it never did", "https://example.org/1", test=test)
+    failure = Verdict(f"a.py::test_a[{parameters}]", "crun", (KILL,), "fail")
+    assert expectation.covers(failure, KILL) == covered
