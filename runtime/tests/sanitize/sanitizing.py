@@ -31,6 +31,7 @@ FLAGS = (
 )  # fmt: skip
 #: Python never gives back all that it has, so leaks are looked for by the fuzzer.
 OPTIONS = "detect_leaks=0:detect_stack_use_after_return=0:allocator_may_return_null=1"
+APART = ("fuzz", "endurance", "test_killed.py", "test_wheel.py")
 #: What is not there on every machine: systemd, cgroup v2, resctrl, security modules.
 RARE = {"ATTACH_TASK", "ATTRIBUTE", "DEVICE_FILTER", "SYSTEMD"}
 
@@ -111,8 +112,9 @@ def main() -> int:
     wanted = parser.parse_args()
     python = make()
     environment = {**os.environ, "ASAN_OPTIONS": OPTIONS}
-    # pytest's own cache and the fuzzer's builds are no part of this, nor is what takes long.
-    apart = [f"--ignore={RUNTIME / 'tests' / each}" for each in ("fuzz", "endurance")]
+    # pytest's own cache is no part of this, nor is what has libraries or environments of its own.
+    apart = [f"--ignore={RUNTIME / 'tests' / each}" for each in APART]
+    apart += ["-k", "not what_we_execute_cannot_be_written_to"]
     pytest = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *apart, *wanted.tests]
     commands = [pytest]
     if wanted.suite:
