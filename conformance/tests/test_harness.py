@@ -298,3 +298,17 @@ def test_a_host_without_cgroups_is_refused(good: Adapter, monkeypatch: pytest.Mo
     monkeypatch.setattr(cgroups, "hierarchies", list)
     with pytest.raises(UnfitError, match=r"^no cgroup hierarchy"), Session(good):
         pass
+
+
+def test_a_runtime_that_gives_its_streams_away_does_not_give_the_device_of_the_host(
+    door: Harness,
+) -> None:
+    config = door.config()
+    config["process"]["user"] = {"uid": 5, "gid": 6}
+    config["linux"]["namespaces"].append({"type": "user"})
+    for kind in ("uidMappings", "gidMappings"):
+        config["linux"][kind] = [{"containerID": 0, "hostID": 123000, "size": 1000}]
+    before = os.stat(os.devnull)
+    assert door.run(config)["uid"]["real"] == 5
+    after = os.stat(os.devnull)
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)

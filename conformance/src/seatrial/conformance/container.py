@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,12 +60,15 @@ class Container:
     def create(self, **options: str | int | tuple[int, ...] | None) -> Result:
         """Create it; ``options`` go to ``Runtime.invoke`` (bundle=, console_socket=, cwd=, ...)."""
         pid_file = self.bundle.path / f"{self.id}.pid"
-        values: dict[str, Any] = {"bundle": str(self.bundle.path), "stdin": subprocess.DEVNULL}
+        values: dict[str, Any] = {"bundle": str(self.bundle.path)}
         if self.runtime.adapter.has("create", "pid_file"):
             values["pid_file"] = str(pid_file)
         values |= options
         self._record_bundle()
-        result = self.runtime.invoke("create", id=self.id, streams=self.streams, **values)
+        # Not the host's: a runtime may give its streams to the container's user.
+        with open(self.runtime.null, "rb") as stdin:
+            given = {"stdin": stdin.fileno(), **values}
+            result = self.runtime.invoke("create", id=self.id, streams=self.streams, **given)
         self.exists = result.exit_status == 0
         self.refused = not self.exists
         if self.exists:

@@ -60,6 +60,12 @@ class Runtime:
         """The name that results and expectations go by."""
         return self.identity.name
 
+    @property
+    def null(self) -> Path:
+        """A device like /dev/null that is the run's own, where the host lets one be made."""
+        own = self.state_root.parent / "null"
+        return own if own.exists() else Path(os.devnull)
+
     def called_through(self, *caller: str) -> Runtime:
         """Return the same runtime, called by ``caller`` (it must execute its last arguments)."""
         return replace(self, caller=caller)

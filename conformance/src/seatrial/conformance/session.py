@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,9 @@ class Session:
         # In memory, and in our mount namespace alone: gone with the run, however that ends.
         # By its source the janitor knows who lives on it.
         namespaces.mount(f"seatrial-{name}", str(self.work), "tmpfs", data="mode=755")
+        with contextlib.suppress(PermissionError):  # as in some user namespaces
+            os.mknod(self.work / "null", stat.S_IFCHR | 0o666, os.stat(os.devnull).st_rdev)
+            (self.work / "null").chmod(0o666)
         self.cgroups = OwnCgroups(name)
         self._exit.callback(self.cgroups.remove)
         state_root = self.work / "state"
