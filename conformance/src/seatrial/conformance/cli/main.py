@@ -9,7 +9,7 @@ import sys
 from importlib import metadata
 
 from seatrial.conformance import terminal
-from seatrial.conformance.cli import report, requirements, runtimes, test
+from seatrial.conformance.cli import compare, report, requirements, runtimes, test
 from seatrial.conformance.errors import SeatrialError, UnfitError
 
 
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         "--version", action="version", version=f"seatrial {metadata.version('seatrial')}"
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (test, requirements, runtimes, report):
+    for command in (test, compare, requirements, runtimes, report):
         command.add_parser(subparsers)
     arguments, rest = parser.parse_known_args(argv)
     if rest and not getattr(arguments, "takes_rest", False):

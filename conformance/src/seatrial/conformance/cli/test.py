@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from seatrial.conformance.cli import compare
 from seatrial.conformance.collection import IN_PROCESS
 from seatrial.conformance.data import data_directory
 from seatrial.conformance.recorder import INTERRUPTED
@@ -37,11 +38,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         allow_abbrev=False,
     )
     parser.add_argument("--help-pytest", action="store_true", help="show all options")
+    parser.add_argument(
+        "--compare",
+        nargs="+",
+        metavar="RUNTIME",
+        help="show what these do otherwise, instead: as `seatrial compare`, with its options",
+    )
     parser.set_defaults(run=run, takes_rest=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run pytest over the suite; pytest's own usage error becomes ours."""
+    if arguments.compare:
+        return compare.run_words([*arguments.compare, *arguments.rest])
     rest = ["--help"] if arguments.help_pytest else arguments.rest
     suite = str(data_directory("suite"))
     watch = _Watch()

@@ -1,0 +1,1 @@
+"""Differential runs: one config on several runtimes, and what they make of it otherwise."""
