@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import secrets
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,8 @@ from seatrial.conformance.registry import Registry, requirements_directory
 from seatrial.conformance.strategies import differential
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 _EPILOG = """\
 exit status: 0 no difference, 1 differences, 2 wrong usage, 3 nothing could be compared,
@@ -125,7 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
             progress.show,
         )
         try:
-            search.run()
+            with _interrupting(search):
+                search.run()
         except KeyboardInterrupt:
             complete = False
         finally:
@@ -145,6 +149,22 @@ def run(arguments: argparse.Namespace) -> int:
     if not complete:
         return 130
     return 1 if search.findings else 0
+
+
+@contextlib.contextmanager
+def _interrupting(search: Search) -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        search.interrupted = True
+        raise KeyboardInterrupt
+
+    if before is signal.default_int_handler:  # and not ignored, as in the background of a shell
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _adapters(names: Sequence[str]) -> list[adapters.Adapter]:

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.conformance.comparison import features
 from seatrial.conformance.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from seatrial.conformance.comparison.differences import Difference
-    from seatrial.conformance.config import Config
     from seatrial.conformance.registry import Registry
 
 TABLE = Path(__file__).parent / "clauses.toml"
@@ -94,10 +92,16 @@ class Clauses:
         """The members that some row wants not to be there."""
         return frozenset(name for row in self.rows for name in row.unset)
 
-    def decide(self, difference: Difference, config: Config, base: Config) -> Clause | None:
-        """Return what the first row that fits says, ``None`` where there is none."""
-        has, members = sorted(features.of(config, base)), features.members(config)
-        found = (row.clause(difference, has, members, self.registry) for row in self.rows)
+    def decide(
+        self, difference: Difference, has: frozenset[str], members: frozenset[str]
+    ) -> Clause | None:
+        """Return what the first row that fits says, ``None`` where there is none.
+
+        ``has`` are the features of the config that shows the difference, and ``members`` all that
+        it has.
+        """
+        ordered = sorted(has)
+        found = (row.clause(difference, ordered, members, self.registry) for row in self.rows)
         return next((clause for clause in found if clause is not None), None)
 
 

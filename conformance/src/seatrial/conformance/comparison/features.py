@@ -213,7 +213,7 @@ def _type(value: object) -> str:
 
 
 def _number(value: float) -> str:
-    for limit, word in ((0, "negative"), (1, "zero"), (_BIG, "number"), (_HUGE, "big")):
+    for limit, word in ((0, "negative"), (_BIG, "number"), (_HUGE, "big")):
         if value < limit:
             return f":{word}"
     return ":huge"

@@ -84,7 +84,11 @@ class Finding:
 
 @dataclass
 class Search:
-    """Looks for differences; ``findings``, ``drawn`` and ``ran`` say how far it is come."""
+    """Looks for differences; ``findings``, ``drawn`` and ``ran`` say how far it is come.
+
+    ``interrupted`` is set by whoever handles Ctrl-C: where the exception itself comes up in a
+    destructor it is lost.
+    """
 
     runs: Runs
     strategy: SearchStrategy[Config]
@@ -95,8 +99,9 @@ class Search:
     findings: list[Finding] = field(default_factory=list)
     unsteady: list[str] = field(default_factory=list)
     ran: int = 0
+    interrupted: bool = False
     _drawn: set[str] = field(default_factory=set)
-    _seen: dict[str, list[Difference]] = field(default_factory=dict)
+    _seen: dict[str, dict[Kind, list[Difference]]] = field(default_factory=dict)
     _causes: dict[object, list[frozenset[str]]] = field(default_factory=dict)
     _counts: Counter[object] = field(default_factory=Counter)
     _target: Kind | None = None
@@ -143,7 +148,7 @@ class Search:
                 self._exhausted = True
                 return False
             self._tries -= 1
-        kinds = self._kinds(config, self._differences(config, key))
+        kinds = self._kinds_of(config, key)
         if self._target is None:
             self._target = next(
                 (kind for kind, found in kinds.items() if self._is_new(kind, found[0], config)),
@@ -159,8 +164,8 @@ class Search:
     def _take(self, config: Config) -> None:
         kind = self._target
         assert kind is not None  # noqa: S101 - find found by it
-        found = self._kinds(config, self._differences(config, _key(config)))[kind]
-        clause = self.clauses.decide(found[0], config, self.base)
+        found = self._kinds_of(config, _key(config))[kind]
+        clause = self._clause(found[0], config)
         again = self._kinds(config, self._observe(config))
         self._remember(kind, config, clause)
         if kind not in again:
@@ -196,7 +201,7 @@ class Search:
         """Whether to make this config small: not explained, nor one of many, and steady."""
         if self._is_explained(kind, config):
             return False
-        clause = self.clauses.decide(difference, config, self.base)
+        clause = self._clause(difference, config)
         if self._counts[kind, None if clause is None else clause.requirements] >= _MOST:
             return False
         if kind in self._kinds(config, self._observe(config)):
@@ -211,22 +216,28 @@ class Search:
         Of one kind is what one row of the table decides, or leaves open, between the same runtimes.
         """
         kinds: dict[Kind, list[Difference]] = {}
+        has, members = features.of(config, self.base), features.members(config)
         for each in found:
-            clause = self.clauses.decide(each, config, self.base)
             what: tuple[object, ...] = (each.member,)
             if each.path == OUTCOME:
                 what = (OUTCOME, *sorted(each.ends))
-            elif clause is not None:
+            elif clause := self.clauses.decide(each, has, members):
                 what = (clause.number, *clause.requirements)
             kinds.setdefault(Kind(what, each.partition), []).append(each)
         return kinds
 
-    def _differences(self, config: Config, key: str) -> list[Difference]:
+    def _clause(self, difference: Difference, config: Config) -> Clause | None:
+        has, members = features.of(config, self.base), features.members(config)
+        return self.clauses.decide(difference, has, members)
+
+    def _kinds_of(self, config: Config, key: str) -> dict[Kind, list[Difference]]:
         if key not in self._seen:
-            self._seen[key] = self._observe(config)
+            self._seen[key] = self._kinds(config, self._observe(config))
         return self._seen[key]
 
     def _observe(self, config: Config) -> list[Difference]:
+        if self.interrupted:
+            raise KeyboardInterrupt
         self.ran += 1
         self.progress(self)
         return differences.between(self.runs.observe(copy.deepcopy(config)))

@@ -8,6 +8,7 @@ Hypothesis shrinks to has just what it needs.
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,7 @@ def assign(config: Config, path: Path, value: object) -> None:
 # Edits
 
 
+@functools.cache
 def _named_edits() -> st.SearchStrategy[tuple[str, Edit]]:
     every = {
         "umask": _one(("process", "user", "umask"), st.integers(0, 0o777)),
