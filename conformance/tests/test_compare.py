@@ -92,7 +92,7 @@ def test_two_that_are_alike_do_not_differ(
 def test_one_that_ignores_the_hostname_is_told_apart_by_a_hostname(
     compare: Callable[..., tuple[int, dict[str, Any]]],
 ) -> None:
-    status, told = compare("honest", "ignores-hostname", words=("--examples", "80"))
+    status, told = compare("honest", "ignores-hostname", words=("--examples", "40"))
     assert status == 1
     (found,) = [each for each in told["differences"] if _members(each) == ["hostname"]]
     assert _without_version(found["config"]) == {**_without_version(BASE), "hostname": "sea"}
@@ -108,7 +108,7 @@ def test_one_that_ignores_the_hostname_is_told_apart_by_a_hostname(
 def test_one_that_refuses_a_valid_umask_is_told_apart_by_an_umask(
     compare: Callable[..., tuple[int, dict[str, Any]]],
 ) -> None:
-    status, told = compare("honest", "refuses-umask", "honest-too", words=("--examples", "80"))
+    status, told = compare("honest", "refuses-umask", "honest-too", words=("--examples", "40"))
     assert status == 1
     found = told["differences"][0]
     assert _members(found) == ["outcome"]
@@ -146,7 +146,7 @@ def test_the_text_says_who_differs_in_what_by_which_clause(
     trial: Trial, good: Adapter, view: View, tmp_path: Path
 ) -> None:
     paths = [_spoiled(tmp_path, name, good) for name in ("honest", "refuses-umask")]
-    words = ["--compare", *paths, "--view", view, "--examples", "60"]
+    words = ["--compare", *paths, "--view", view, "--examples", "25"]
     ran = trial("test", *words, program=SEATRIAL)
     assert ran.status == 1
     lines = ran.out.splitlines()
@@ -165,7 +165,7 @@ def test_a_finding_is_written_with_a_script_that_shows_it(
     trial: Trial, good: Adapter, view: View, tmp_path: Path
 ) -> None:
     paths = [_spoiled(tmp_path, name, good) for name in ("honest", "refuses-umask")]
-    words = ["--view", view, "--examples", "60", "--output", tmp_path / "out"]
+    words = ["--view", view, "--examples", "25", "--output", tmp_path / "out"]
     assert trial("compare", *paths, *words, program=SEATRIAL).status == 1
     folder = tmp_path / "out" / "01-outcome"
     assert json.loads((folder / "difference.json").read_text())["open"] is None

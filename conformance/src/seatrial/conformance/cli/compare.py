@@ -32,10 +32,10 @@ exit status: 0 no difference, 1 differences, 2 wrong usage, 3 nothing could be c
 130 interrupted
 """
 
-#: How much is drawn, and how many tries it takes at most to make one config small.
+#: How much is drawn, and after how many tries in vain a config is small enough.
 _EFFORTS = {
-    "quick": Effort(examples=25, tries=40),
-    "default": Effort(examples=150, tries=100),
+    "quick": Effort(examples=25, tries=30),
+    "default": Effort(examples=150, tries=60),
     "thorough": Effort(examples=3000, tries=400),
 }
 _SEVERAL = 2

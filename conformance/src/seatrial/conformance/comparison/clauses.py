@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from seatrial.conformance.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from seatrial.conformance.comparison.differences import Difference
     from seatrial.conformance.registry import Registry
@@ -100,9 +100,16 @@ class Clauses:
         ``has`` are the features of the config that shows the difference, and ``members`` all that
         it has.
         """
+        return next(self.fitting(difference, has, members), None)
+
+    def fitting(
+        self, difference: Difference, has: frozenset[str], members: frozenset[str]
+    ) -> Iterator[Clause]:
+        """Yield what each row that fits says, in their order; see ``decide``."""
         ordered = sorted(has)
-        found = (row.clause(difference, ordered, members, self.registry) for row in self.rows)
-        return next((clause for clause in found if clause is not None), None)
+        for row in self.rows:
+            if clause := row.clause(difference, ordered, members, self.registry):
+                yield clause
 
 
 def _row(table: Mapping[str, Any], number: int) -> _Row:

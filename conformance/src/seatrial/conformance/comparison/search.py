@@ -61,7 +61,7 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class Effort:
-    """How long is searched: configs drawn, and tries for each difference that is made small."""
+    """How long is searched: configs drawn, and tries in vain, in a row, to make one smaller."""
 
     examples: int
     tries: int
@@ -73,7 +73,7 @@ class Finding:
     """One kind of difference, and the smallest config found that shows it.
 
     ``differences`` are those of the kind that this config shows, at least one; ``whole`` is false
-    where the tries were used up before nothing smaller could be found.
+    where the tries were used up before it was sure that there is nothing smaller.
     """
 
     differences: tuple[Difference, ...]
@@ -106,6 +106,7 @@ class Search:
     _counts: Counter[object] = field(default_factory=Counter)
     _target: Kind | None = None
     _tries: int = 0
+    _most_tries: int = 0
     _exhausted: bool = False
 
     @property
@@ -124,7 +125,8 @@ class Search:
             self._take(config)
 
     def _next(self) -> Config | None:
-        self._target, self._tries, self._exhausted = None, self.effort.tries, False
+        self._target, self._exhausted = None, False
+        self._tries = self._most_tries = self.effort.tries
         drawing = settings(
             max_examples=self.effort.examples,
             phases=[Phase.generate, Phase.shrink],
@@ -157,9 +159,12 @@ class Search:
             if self._target is None:
                 return False
             if any("hangs" in end for each in kinds[self._target] for end in each.ends):
-                self._tries = _HANGING_TRIES
+                self._tries = self._most_tries = _HANGING_TRIES
             self.progress(self)
-        return self._target in kinds and not self._is_explained(self._target, config)
+        if self._target not in kinds or self._is_explained(self._target, config):
+            return False
+        self._tries = max(self._tries, self._most_tries)
+        return True
 
     def _take(self, config: Config) -> None:
         kind = self._target
@@ -201,8 +206,11 @@ class Search:
         """Whether to make this config small: not explained, nor one of many, and steady."""
         if self._is_explained(kind, config):
             return False
-        clause = self._clause(difference, config)
-        if self._counts[kind, None if clause is None else clause.requirements] >= _MOST:
+        # Whichever of the rows it is that decides on the small config.
+        has, members = features.of(config, self.base), features.members(config)
+        fitting = self.clauses.fitting(difference, has, members)
+        decided = [None, *(clause.requirements for clause in fitting)]
+        if any(self._counts[kind, each] >= _MOST for each in decided):
             return False
         if kind in self._kinds(config, self._observe(config)):
             return True
