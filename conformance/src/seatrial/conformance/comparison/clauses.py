@@ -59,14 +59,13 @@ class _Row:
             return None
         if not self.feature:
             return Clause(self.number, self.requirement, self.open, self.unset)
-        for each in has:
-            for pattern in self.feature:
-                if found := _match(each, pattern):
-                    star = found[1] if found.groups() else ""
-                    names = tuple(name.replace("*", star) for name in self.requirement)
-                    if all(name in registry for name in names):
-                        return Clause(self.number, names, self.open, self.unset)
-        return None
+        matches = (_match(each, pattern) for each in has for pattern in self.feature)
+        stars = [found[1] if found.groups() else "" for found in matches if found]
+        names = [name.replace("*", star) for star in stars for name in self.requirement]
+        known = tuple(dict.fromkeys(name for name in names if name in registry))
+        if not stars or (names and not known):
+            return None
+        return Clause(self.number, known, self.open, self.unset)
 
 
 @dataclass(frozen=True)

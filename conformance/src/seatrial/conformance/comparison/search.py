@@ -230,7 +230,7 @@ class Search:
             if each.path == OUTCOME:
                 what = (OUTCOME, *sorted(each.ends))
             elif clause := self.clauses.decide(each, has, members):
-                what = (clause.number, *clause.requirements)
+                what = (clause.number,)
             kinds.setdefault(Kind(what, each.partition), []).append(each)
         return kinds
 
