@@ -24,6 +24,9 @@ def main(argv: list[str] | None = None) -> int:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (test, compare, requirements, runtimes, report):
         command.add_parser(subparsers)
+    # Rooms do not import one another: another room's commands are found by their entry points.
+    for point in sorted(metadata.entry_points(group="seatrial.commands")):
+        point.load()(subparsers)
     arguments, rest = parser.parse_known_args(argv)
     if rest and not getattr(arguments, "takes_rest", False):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

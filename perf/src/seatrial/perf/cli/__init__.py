@@ -1,0 +1,1 @@
+"""``seatrial bench``, one module per subcommand."""
