@@ -31,11 +31,12 @@ PACKAGES := gcc libc6-dev make python3 python3-dev python3-venv git runc crun
 ENGINE_PACKAGES := busybox-static conmon containerd docker.io podman
 VENV := .venv
 BIN := $(VENV)/bin
-# What hatch_build.py compiles: the probe, the executor, the launcher.
+# What hatch_build.py compiles: the probe, the executor, the launcher, the benchmarks' programs.
 COMPILED := conformance/src/seatrial/conformance/bin/probe runtime/src/seatrial/oci/_core.abi3.so
 COMPILED += runtime/src/seatrial/oci/bin/seatrial-oci
-C_SOURCES := $(wildcard conformance/csrc/*/*.c runtime/csrc/*.c runtime/csrc/*/*.c)
-C_FILES := $(C_SOURCES) $(wildcard conformance/csrc/*/*.h runtime/csrc/*.h)
+COMPILED += $(addprefix perf/src/seatrial/perf/bin/,stopwatch payload floor)
+C_SOURCES := $(wildcard conformance/csrc/*/*.c runtime/csrc/*.c runtime/csrc/*/*.c perf/csrc/*/*.c)
+C_FILES := $(C_SOURCES) $(wildcard conformance/csrc/*/*.h runtime/csrc/*.h perf/csrc/*/*.h)
 C_WARNINGS := -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -112,7 +113,7 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml hatch_build.py
 
 # The launcher belongs beside the Python that it starts.
 $(VENV)/.compiled: $(C_FILES) hatch_build.py $(VENV)/.installed
-	@echo "== compiling the probe, the executor and the launcher"
+	@echo "== compiling what is written in C"
 	$(BIN)/python hatch_build.py
 	cp runtime/src/seatrial/oci/bin/seatrial-oci $(BIN)/seatrial-oci
 	touch $@

@@ -1,4 +1,4 @@
-"""Builds what is written in C: the probe, the executor's extension module, the launcher.
+"""Builds what is written in C: the probe, the executor, the launcher, the benchmarks' programs.
 
 hatchling runs this as its build hook, for wheels and for editable installs. `make` runs it as a
 command, `.venv/bin/python hatch_build.py`, to rebuild what is older than its sources.
@@ -58,6 +58,26 @@ ARTIFACTS = (
         ("runtime/csrc", "runtime/csrc/launcher"),
         LAUNCHER,
         ("-static",),
+        "gcc libc6-dev",
+    ),
+    # What is between two readings of the clock is static: no loader, few pages.
+    *(
+        Artifact(
+            (f"perf/csrc/{name}",),
+            f"perf/src/seatrial/perf/bin/{name}",
+            ("-static",),
+            "gcc libc6-dev",
+        )
+        for name in ("stopwatch", "floor")
+    ),
+    # About 1 KB: it has no libc, and its first act is to read the clocks.
+    Artifact(
+        ("perf/csrc/payload",),
+        "perf/src/seatrial/perf/bin/payload",
+        (
+            *("-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-s"),
+            *("-fno-asynchronous-unwind-tables", "-Wl,-z,noseparate-code,--build-id=none"),
+        ),
         "gcc libc6-dev",
     ),
 )
