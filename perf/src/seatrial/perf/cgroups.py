@@ -1,0 +1,152 @@
+"""The host's cgroup hierarchies, the view of them that all contenders get, and the run's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from seatrial.perf import kernel
+from seatrial.perf.errors import UnfitError
+
+ROOT = Path("/sys/fs/cgroup")
+#: How the names of the run's own cgroups begin, in every hierarchy.
+PREFIX = "seatrial-perf-"
+_V2 = 2
+_PATIENCE_S = 5
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """One mounted hierarchy: where, version 1 or 2, which controllers (cgroups(7))."""
+
+    path: Path
+    version: int
+    controllers: frozenset[str]
+
+
+def hierarchies() -> list[Hierarchy]:
+    """Return the hierarchies that are mounted at or below /sys/fs/cgroup."""
+    found: dict[str, Hierarchy] = {}
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        left, _, right = line.partition(" - ")
+        path, kind = Path(left.split(" ")[4]), right.split(" ")[0]
+        if ROOT not in {path, path.parent}:
+            continue
+        if kind == "cgroup2":
+            controllers = (path / "cgroup.controllers").read_text().split()
+            found[str(path)] = Hierarchy(path, _V2, frozenset(controllers))
+        elif kind == "cgroup":
+            known = {line.split()[0] for line in Path("/proc/cgroups").read_text().splitlines()}
+            names = frozenset(path.name.split(",")) & known
+            found[str(path)] = Hierarchy(path, 1, names)
+    return list(found.values())
+
+
+def mode(found: list[Hierarchy]) -> str:
+    """Name the set-up: ``v1``, ``v2``, ``hybrid`` (both have controllers) or ``none``."""
+    first = any(each.version == 1 and each.controllers for each in found)
+    second = [each for each in found if each.version == _V2]
+    if first:
+        return "hybrid" if any(each.controllers for each in second) else "v1"
+    return "v2" if second else "none"
+
+
+def take_view() -> str:
+    """Show this process's own mount namespace what every contender can work with; name it.
+
+    crun refuses hosts that have controllers on both kinds of hierarchies.  There the unified one is
+    hidden, for all contenders alike.
+    """
+    found = hierarchies()
+    if mode(found) != "hybrid":
+        return "host"
+    for each in found:
+        if each.version == _V2:
+            kernel.umount(str(each.path), kernel.MNT_DETACH)
+    return "v1"
+
+
+class OwnCgroups:
+    """The run's cgroup in every hierarchy: ``/seatrial-perf-NAME``."""
+
+    def __init__(self, name: str) -> None:
+        """Make it; raises ``UnfitError`` where that is not possible."""
+        self.path = f"/{PREFIX}{name}"
+        self.hierarchies = hierarchies()
+        if not self.hierarchies:
+            raise UnfitError(
+                "no cgroup hierarchy is mounted below /sys/fs/cgroup",
+                hint="mount cgroup2 there, or run on a host with cgroups",
+            )
+        try:
+            for each in self.hierarchies:
+                self._make(each)
+        except OSError as error:
+            self.remove()
+            raise UnfitError(f"cannot make cgroup {error.filename}: {error.strerror}") from None
+
+    def _make(self, hierarchy: Hierarchy) -> None:
+        folder = self.folder(hierarchy)
+        folder.mkdir()
+        if "cpuset" in hierarchy.controllers and hierarchy.version == 1:
+            # A new cgroup of version 1 has no processors, and nothing can be attached to it.
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                (folder / name).write_text((hierarchy.path / name).read_text())
+        if hierarchy.version == _V2:
+            words = [f"+{name}" for name in sorted(hierarchy.controllers)]
+            for each in (hierarchy.path, folder):
+                for word in words:
+                    with contextlib.suppress(OSError):
+                        (each / "cgroup.subtree_control").write_text(word)
+
+    def folder(self, hierarchy: Hierarchy, name: str = "") -> Path:
+        """Return the run's folder in a hierarchy, or one below it."""
+        return hierarchy.path / self.path.lstrip("/") / name
+
+    def folders(self, name: str = "") -> list[Path]:
+        """Return the run's folder in each hierarchy, or one below it."""
+        return [self.folder(each, name) for each in self.hierarchies]
+
+    def find(self, controller: str) -> Hierarchy | None:
+        """Return the hierarchy that has a controller."""
+        return next((each for each in self.hierarchies if controller in each.controllers), None)
+
+    def adopt(self, pid: int) -> None:
+        """Put a process below the run's cgroup, so that all that it starts can be found there."""
+        hierarchy = self.find("pids") or self.find("freezer") or self.hierarchies[0]
+        folder = self.folder(hierarchy, "stopwatch")
+        folder.mkdir(exist_ok=True)
+        (folder / "cgroup.procs").write_text(str(pid))
+
+    def clear(self) -> None:
+        """Remove what is below the run's cgroup, but the one of the stopwatch."""
+        for top in self.folders():
+            for folder, _, _ in os.walk(top, topdown=False):
+                if folder != str(top) and Path(folder).name != "stopwatch":
+                    remove(Path(folder))
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        for top in self.folders():
+            for folder, _, _ in os.walk(top, topdown=False):
+                remove(Path(folder))
+
+
+def remove(folder: Path) -> None:
+    """Remove one cgroup; one whose processes have just ended is tried again, then left."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            # A process leaves its cgroup a moment after it was collected, without an event on v1.
+            if time.monotonic() > deadline:
+                return
+            os.sched_yield()
+        else:
+            return

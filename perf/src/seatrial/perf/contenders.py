@@ -1,0 +1,192 @@
+"""Contenders: the runtimes that are timed, each with its command line, version and build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.perf.errors import UsageError
+from seatrial.perf.stopwatch import ENVIRON, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Those that are looked for when none is named.
+KNOWN = ("seatrial-oci", "crun", "runc", "youki", "runsc")
+#: The contender that is nothing but the kernel's work.
+FLOOR = "floor"
+#: What the second of the A/A pair is called after.
+AGAIN = "-again"
+
+_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one runtime's command line is not like runc's."""
+
+    options: tuple[str, ...] = ()
+    #: Whether the payload can be given descriptor 3; otherwise it writes to its stdout.
+    preserves: bool = True
+    #: Whether its CLOCK_MONOTONIC in a container is the host's.
+    monotonic: bool = True
+    package: str = ""
+
+
+_DIALECTS = {
+    "runsc": Dialect(
+        ("--network=none", "--oci-seccomp"), preserves=False, monotonic=False, package="runsc"
+    ),
+    "crun": Dialect(package="crun"),
+    "runc": Dialect(package="runc"),
+}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One runtime under one name; the two of the A/A pair differ in the name alone."""
+
+    name: str
+    path: str
+    version: str
+    sha256: str
+    dialect: Dialect = field(default=Dialect(), compare=False)
+    editable: bool = False
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether it is the kernel's floor."""
+        return self.name == FLOOR
+
+    @property
+    def runtime(self) -> str:
+        """The runtime's name, without the mark of the A/A pair."""
+        return self.name.removesuffix(AGAIN)
+
+    @property
+    def descriptor(self) -> int:
+        """Where the payload writes to in this runtime's containers."""
+        return 3 if self.dialect.preserves else 1
+
+    def step(self, verb: str, root: str, *words: str, flags: str = "") -> Step:
+        """Return one verb of it as a step."""
+        if "p" in flags and not self.dialect.preserves:
+            flags += "o"
+        return Step(verb, (self.path, "--root", root, *self.dialect.options, verb, *words), flags)
+
+    def preserving(self) -> tuple[str, ...]:
+        """Return the words by which the payload's descriptor is passed on."""
+        return ("--preserve-fds", "1") if self.dialect.preserves else ()
+
+    def again(self) -> Contender:
+        """Return the same under the name for the second of the A/A pair."""
+        return replace(self, name=self.name + AGAIN)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what results say about it."""
+        return {
+            "path": self.path,
+            "version": self.version,
+            "sha256": self.sha256,
+            "editable": self.editable,
+        }
+
+
+class MissingError(Exception):
+    """A contender cannot take part; the text is the reason."""
+
+
+def find(word: str) -> Contender:
+    """Return the contender for a known name or a path; raises ``MissingError`` with the reason."""
+    if "/" not in word and word not in KNOWN:
+        raise UsageError(
+            f"there is no runtime named {word!r}",
+            hint=f"known names are {', '.join(KNOWN)}; or give a path such as ./{word or 'crun'}",
+        )
+    # Beside this Python too, where make puts the reference runtime.
+    path = shutil.which(word, path=ENVIRON["PATH"]) or shutil.which(
+        word, path=os.path.dirname(sys.executable)
+    )
+    if "/" in word:
+        path = os.path.abspath(word)
+        if not os.path.isfile(path):
+            raise UsageError(f"runtime {word} does not exist")
+        if not os.access(path, os.X_OK):
+            raise UsageError(f"runtime {word} is not executable", hint=f"chmod +x {word}")
+    if path is None:
+        raise MissingError("not on this machine")
+    name = os.path.basename(path)
+    known = next((each for each in KNOWN if name.startswith(each)), "")
+    return Contender(
+        name=name,
+        path=path,
+        version=_version(path),
+        sha256=sha256(path),
+        dialect=_DIALECTS.get(known, Dialect()),
+        editable=_editable(Path(path)),
+    )
+
+
+def distinct(found: Iterable[Contender]) -> list[Contender]:
+    """Return contenders each once, with names that tell them apart: ``crun``, ``crun#2``."""
+    seen: dict[str, Contender] = {}
+    counts: dict[str, int] = {}
+    for each in found:
+        real = os.path.realpath(each.path)
+        if real in seen:
+            continue
+        number = counts[each.name] = counts.get(each.name, 0) + 1
+        seen[real] = each if number == 1 else replace(each, name=f"{each.name}#{number}")
+    return list(seen.values())
+
+
+def sha256(path: str) -> str:
+    """Return the hash of a file; raises ``MissingError`` where it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise MissingError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _version(path: str) -> str:
+    try:
+        done = subprocess.run(
+            [path, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            env=ENVIRON,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise MissingError(f"{path} --version does not come back") from None
+    except OSError as error:
+        raise MissingError(f"cannot execute {path}: {error.strerror}") from None
+    if done.returncode != 0:
+        raise MissingError(f"{path} --version: exit status {done.returncode}")
+    found = re.search(r"version:?\s+(?:release-)?(\S+)", done.stdout)
+    return found[1] if found else "unknown"
+
+
+def _editable(path: Path) -> bool:
+    """Whether it stands in a Python environment that has Seatrial as an editable install."""
+    for file in path.parent.parent.glob(
+        "lib/python3*/site-packages/seatrial-*.dist-info/direct_url.json"
+    ):
+        try:
+            told = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if told.get("dir_info", {}).get("editable"):
+            return path.name.startswith("seatrial")
+    return False

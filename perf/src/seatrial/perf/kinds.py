@@ -1,0 +1,57 @@
+"""The kinds of samples: which steps each takes, and what its figures are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seatrial.perf import bundles
+from seatrial.perf.programs import program
+from seatrial.perf.stopwatch import Step
+
+if TYPE_CHECKING:
+    from seatrial.perf.bundles import Bundle
+    from seatrial.perf.cases import Case
+    from seatrial.perf.contenders import Contender
+    from seatrial.perf.place import Place
+
+Raw = dict[str, Any]
+
+
+def floor() -> str:
+    """Return the floor's path."""
+    return str(program("floor"))
+
+
+def take(place: Place, contender: Contender, case: Case, *, count: bool = False) -> Raw:
+    """Take one sample of ``run``, ``steps`` or ``version``; what went wrong is at ``error``."""
+    if case.kind == "version":
+        return place.sample(Step("version", (contender.path, "--version")), count=count)
+    bundle = bundles.make(place, contender, case)
+    identifier = place.new_id()
+    if case.kind == "run":
+        raw = place.sample(run(place, contender, bundle, identifier), count=count)
+    else:
+        raw = place.sample(
+            *_life(place, contender, str(bundle.path), identifier), pid_file=True, count=count
+        )
+    if "error" in raw:
+        place.clear(contender, identifier)
+    return raw
+
+
+def run(place: Place, contender: Contender, bundle: Bundle, identifier: str) -> Step:
+    """Return the step that runs a bundle from its creation to its removal."""
+    if contender.is_floor:
+        return Step("run", (floor(), "run", str(bundle.path / "orders")), "p")
+    words = ("--bundle", str(bundle.path), *contender.preserving(), identifier)
+    return contender.step("run", place.root(contender), *words, flags="p")
+
+
+def _life(place: Place, contender: Contender, bundle: str, identifier: str) -> list[Step]:
+    root = place.root(contender)
+    words = ("--bundle", bundle, "--pid-file", place.pid_file, *contender.preserving(), identifier)
+    return [
+        contender.step("create", root, *words),
+        contender.step("start", root, identifier, flags="px"),
+        contender.step("delete", root, identifier),
+    ]
