@@ -167,6 +167,25 @@ engines: setup engine-packages ## run podman, docker and containerd on seatrial-
 	@echo "== running podman, docker and containerd on $(or $(firstword $(RUNTIME)),the reference runtime)"
 	$(BIN)/pytest -q runtime/engines $(addprefix --runtime-under-test=,$(firstword $(RUNTIME))) $(ARGS)
 
+# What `make bench` times: all of these that are on this machine, or RUNTIME. The reference runtime is
+# an installed wheel's, as its users have it: the checkout's own is an editable install.
+BENCHED := build/bench/bin/seatrial-oci crun runc youki runsc podman docker
+
+.PHONY: bench
+bench: setup build/bench/.installed ## time runtimes, about 3 minutes: ARGS=--quick for a look, RUNTIME="crun runc"
+	@echo "== timing $(or $(strip $(RUNTIME)),every runtime on this machine)"
+	$(BIN)/seatrial bench run $(foreach runtime,$(or $(strip $(RUNTIME)),$(BENCHED)),--runtime $(runtime)) $(ARGS)
+
+build/bench/.installed: $(VENV)/.compiled $(wildcard runtime/src/seatrial/oci/*.py runtime/src/seatrial/oci/*/*.py)
+	@echo "== installing the reference runtime as a wheel, into build/bench"
+	$(PYTHON) -m venv --clear build/bench
+	$(BIN)/hatchling build -t wheel -d build/bench/dist >/dev/null
+	awk '/^[^ #]/ {wanted = /^msgspec==/} wanted' requirements.lock >build/bench/needed
+	build/bench/bin/pip install --quiet --require-hashes --no-deps -r build/bench/needed
+	build/bench/bin/pip install --quiet --no-deps build/bench/dist/*.whl
+	cp runtime/src/seatrial/oci/bin/seatrial-oci build/bench/bin/seatrial-oci
+	touch $@
+
 # --- Checks of Seatrial itself -----------------------------------------------------------------
 
 .PHONY: test

@@ -16,8 +16,8 @@ Kind = Literal["steps", "run", "exec", "version", "micro", "burst", "density", "
 class Case:
     """One thing to time.
 
-    ``floor`` is whether the floor takes part; ``again`` whether the A/A pair does.  ``orders``
-    names the rung of the floor's ladder or the micro variant that the case is.
+    ``floor``, ``runtimes`` and ``engines`` are who takes part; ``again`` whether the A/A pair
+    does.  ``orders`` names the rung of the floor's ladder or the micro variant that the case is.
     """
 
     suite: str
@@ -27,6 +27,7 @@ class Case:
     filtered: tuple[str, ...] = ()
     floor: bool = False
     runtimes: bool = True
+    engines: bool = False
     again: bool = False
     orders: str = ""
     #: Mounts that the surroundings have more than they had.

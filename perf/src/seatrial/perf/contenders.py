@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Those that are looked for when none is named.
 KNOWN = ("seatrial-oci", "crun", "runc", "youki", "runsc")
+#: The same, for the suite of engines.
+ENGINES = ("podman", "docker")
 #: The contender that is nothing but the kernel's work.
 FLOOR = "floor"
 #: What the second of the A/A pair is called after.
@@ -38,15 +40,14 @@ class Dialect:
     preserves: bool = True
     #: Whether its CLOCK_MONOTONIC in a container is the host's.
     monotonic: bool = True
-    package: str = ""
+    #: Whether it is an engine, which makes a container of an image, by a runtime below it.
+    engine: bool = False
 
 
 _DIALECTS = {
-    "runsc": Dialect(
-        ("--network=none", "--oci-seccomp"), preserves=False, monotonic=False, package="runsc"
-    ),
-    "crun": Dialect(package="crun"),
-    "runc": Dialect(package="runc"),
+    "runsc": Dialect(("--network=none", "--oci-seccomp"), preserves=False, monotonic=False),
+    "podman": Dialect(preserves=False, engine=True),
+    "docker": Dialect(preserves=False, engine=True),
 }
 
 
@@ -65,6 +66,16 @@ class Contender:
     def is_floor(self) -> bool:
         """Whether it is the kernel's floor."""
         return self.name == FLOOR
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether it is an engine."""
+        return self.dialect.engine
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it is the second of the A/A pair."""
+        return self.name.endswith(AGAIN)
 
     @property
     def runtime(self) -> str:
@@ -106,10 +117,11 @@ class MissingError(Exception):
 
 def find(word: str) -> Contender:
     """Return the contender for a known name or a path; raises ``MissingError`` with the reason."""
-    if "/" not in word and word not in KNOWN:
+    names = (*KNOWN, *ENGINES)
+    if "/" not in word and word not in names:
         raise UsageError(
             f"there is no runtime named {word!r}",
-            hint=f"known names are {', '.join(KNOWN)}; or give a path such as ./{word or 'crun'}",
+            hint=f"known names are {', '.join(names)}; or give a path such as ./{word or 'crun'}",
         )
     # Beside this Python too, where make puts the reference runtime.
     path = shutil.which(word, path=ENVIRON["PATH"]) or shutil.which(
@@ -124,7 +136,7 @@ def find(word: str) -> Contender:
     if path is None:
         raise MissingError("not on this machine")
     name = os.path.basename(path)
-    known = next((each for each in KNOWN if name.startswith(each)), "")
+    known = next((each for each in names if name.startswith(each)), "")
     return Contender(
         name=name,
         path=path,
@@ -175,7 +187,7 @@ def _version(path: str) -> str:
     if done.returncode != 0:
         raise MissingError(f"{path} --version: exit status {done.returncode}")
     found = re.search(r"version:?\s+(?:release-)?(\S+)", done.stdout)
-    return found[1] if found else "unknown"
+    return found[1].rstrip(",") if found else "unknown"
 
 
 def _editable(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.perf import (
     drain,
+    engines,
     environment,
     guard,
     publishing,
     pyperf_files,
-    results,
+    results_folder,
     samples,
     schedule,
     turns,
 )
+from seatrial.perf.contenders import MissingError
 from seatrial.perf.errors import PerfError, UnfitError
 from seatrial.perf.place import Place
 from seatrial.perf.progress import Progress
@@ -82,7 +85,7 @@ class Run:
         """Say what will be done, before anything is."""
         plan = self.plan
         self.environment = {
-            "format": results.FORMAT,
+            "format": results_folder.FORMAT,
             **environment.describe(),
             "contenders": {each.name: each.as_dict() for each in plan.contenders},
             "not_comparable": {},
@@ -143,7 +146,10 @@ class Run:
                 if not place.tracepoint:
                     self._note("no tracepoint of system calls here: these are not counted")
                 self._guard(place)
-                self._blocks(place, store)
+                try:
+                    self._blocks(place, store)
+                finally:
+                    self._forget()
                 self.environment["complete"] = True
         except KeyboardInterrupt:
             self._note("the run was interrupted")
@@ -156,6 +162,12 @@ class Run:
             store.close()
             self._finish()
         return True
+
+    def _forget(self) -> None:
+        for each in self.plan.contenders:
+            with contextlib.suppress(MissingError):
+                if (each.name, "") not in self._given_up:
+                    engines.forget(each)
 
     def _note(self, text: str) -> None:
         if text not in self.environment["notes"]:
@@ -170,10 +182,10 @@ class Run:
         """Leave out who cannot run the plain bundle; mark who does not conform."""
         marks = self.environment["not_comparable"]
         for each in self.plan.contenders:
-            if each.runtime != each.name:
+            if each.is_again:
                 continue
-            if wrong := guard.try_out(place, each):
-                self._skip(each.name, f"the plain bundle fails before anything is timed: {wrong}")
+            if wrong := self._try_out(place, each):
+                self._skip(each.name, wrong)
                 self._given_up |= {(name, "") for name in (each.name, each.again().name)}
             elif wrong := self.conformance.wrong(each):
                 marks[each.name] = wrong
@@ -182,6 +194,15 @@ class Run:
         if not left:
             reasons = "; ".join(f"{e['contender']}: {e['reason']}" for e in self.plan.skipped)
             raise UnfitError(f"nothing can be measured: {reasons}")
+
+    def _try_out(self, place: Place, contender: Contender) -> str | None:
+        """Return why a contender cannot be timed at all."""
+        try:
+            engines.prepare(contender)
+        except MissingError as error:
+            return str(error)
+        wrong = guard.try_out(place, contender)
+        return wrong and f"the plain bundle fails before anything is timed: {wrong}"
 
     def _is_given_up(self, turn: Turn) -> bool:
         name = turn.contender.name
@@ -279,11 +300,11 @@ class Run:
         told["reasons"] = publishing.reasons(told, found)
         told["publishable"] = not told["reasons"]
         self._write()
-        results.write(self.folder, results.SKIPPED, self.plan.skipped)
+        results_folder.write(self.folder, results_folder.SKIPPED, self.plan.skipped)
         pyperf_files.write(self.folder, found, told["contenders"], told)
 
     def _write(self) -> None:
-        results.write(self.folder, results.ENVIRONMENT, self.environment)
+        results_folder.write(self.folder, results_folder.ENVIRONMENT, self.environment)
 
 
 def _spread(gaps: list[int]) -> dict[str, int]:

@@ -68,14 +68,24 @@ def of_sample(kind: str, raw: dict[str, Any], contender: Contender) -> Figures:
         return _of_life(raw, steps, contender)
     ((name, step),) = steps.items()
     figures: Figures = {f"{name}-wall": _span(step)}
+    if contender.is_engine:  # most of its work is done by others, a daemon or what it leaves
+        return figures | _of_payload(name, step, raw, contender)
     processes = [step]
     if raw["strays"]["count"]:
         processes.append(raw["strays"])
-    if "payload" in raw:
-        at = first_instruction(raw, contender)
-        figures[f"{name}-first-instruction-wall"] = at - int(step["start"])
-        figures[f"{name}-exit-seen-wall"] = int(step["end"]) - at
-    return figures | _counts(name, processes)
+    return figures | _of_payload(name, step, raw, contender) | _counts(name, processes)
+
+
+def _of_payload(
+    name: str, step: dict[str, Any], raw: dict[str, Any], contender: Contender
+) -> Figures:
+    if "payload" not in raw:
+        return {}
+    at = first_instruction(raw, contender)
+    return {
+        f"{name}-first-instruction-wall": at - int(step["start"]),
+        f"{name}-exit-seen-wall": int(step["end"]) - at,
+    }
 
 
 def _of_life(

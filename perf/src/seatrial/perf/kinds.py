@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seatrial.perf import bundles
+from seatrial.perf import bundles, engines
 from seatrial.perf.programs import program
 from seatrial.perf.stopwatch import Step
 
@@ -43,6 +43,8 @@ def run(place: Place, contender: Contender, bundle: Bundle, identifier: str) -> 
     """Return the step that runs a bundle from its creation to its removal."""
     if contender.is_floor:
         return Step("run", (floor(), "run", str(bundle.path / "orders")), "p")
+    if contender.is_engine:
+        return engines.step(place, contender, bundle)
     words = ("--bundle", str(bundle.path), *contender.preserving(), identifier)
     return contender.step("run", place.root(contender), *words, flags="p")
 

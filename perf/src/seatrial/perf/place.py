@@ -143,7 +143,7 @@ class Place:
 
     def clear(self, contender: Contender, identifier: str) -> None:
         """Remove what a failed sample may have left of a container."""
-        if not contender.is_floor:
+        if not contender.is_floor and not contender.is_engine:
             root = self.root(contender)
             self.sample(contender.step("delete", root, "--force", identifier))
         self.cgroups.clear()

@@ -145,7 +145,7 @@ def write(
         if made is None:
             continue
         path = folder / file_name(contender)
-        fresh = folder / f".{contender}.{os.getpid()}.json"
+        fresh = folder / f".{contender}.{os.getpid()}"
         try:
             made.dump(str(fresh), replace=True)
             fresh.replace(path)

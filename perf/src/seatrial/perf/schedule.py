@@ -39,11 +39,12 @@ class Size:
     samples: int
 
 
-def takes_part(contender: Contender, case: Case, *, is_again: bool) -> bool:
+def takes_part(contender: Contender, case: Case) -> bool:
     """Whether a contender is timed in a case."""
     if contender.is_floor:
         return case.floor
-    return case.runtimes and (case.again or not is_again)
+    wanted = case.engines if contender.is_engine else case.runtimes
+    return wanted and (case.again or not contender.is_again)
 
 
 def block(
@@ -63,11 +64,7 @@ def block(
     draw.shuffle(due)
     turns: list[Turn] = []
     for case in due:
-        those = [
-            each
-            for each in contenders
-            if takes_part(each, case, is_again=each.runtime != each.name)
-        ]
+        those = [each for each in contenders if takes_part(each, case)]
         draw.shuffle(those)
         turns += [Turn(number, place, case, each) for place, each in enumerate(those)]
     return turns

@@ -96,6 +96,12 @@ def _exec() -> list[Case]:
     return [Case("exec", "plain", "exec", configs.plain(), again=True)]
 
 
+def _engine() -> list[Case]:
+    return [
+        Case("engine", "plain", "run", configs.plain(), runtimes=False, engines=True, floor=True)
+    ]
+
+
 def _tax() -> list[Case]:
     return [Case("tax", "version", "version", configs.plain())]
 
@@ -105,13 +111,14 @@ SUITES = {
     for each in (
         Suite("micro", "single steps of the kernel", _micro, Size(5, 40), Size(2, 10)),
         Suite("floor", "the kernel's work, step by step", _floor, Size(20, 5), Size(3, 3)),
-        Suite("lifecycle", "create, start, delete; run", _lifecycle, Size(30, 3), Size(5, 2)),
-        Suite("axes", "what configs add", _axes, Size(10, 2), Size(2, 1)),
+        Suite("lifecycle", "create, start, delete; run", _lifecycle, Size(30, 5), Size(5, 2)),
+        Suite("axes", "what configs add", _axes, Size(15, 2), Size(2, 1)),
         Suite("scaling", "several starts at once", _scaling, Size(5, 1), Size(1, 1)),
         Suite("density", "memory per idle container", _density, Size(3, 1), Size(1, 1)),
         Suite("exec", "a program more in a container", _exec, Size(20, 3), Size(3, 2)),
+        Suite("engine", "podman run, docker run", _engine, Size(10, 2), Size(2, 1)),
         Suite("tax", "--version, so nothing but start-up", _tax, Size(20, 3), Size(3, 2)),
     )
 }
 #: What is done when no suite is named.
-DEFAULT = ("lifecycle", "axes", "floor", "micro", "scaling", "density", "exec", "tax")
+DEFAULT = ("lifecycle", "axes", "floor", "micro", "scaling", "density", "exec", "engine", "tax")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from seatrial.perf.cli import run
 from seatrial.perf.errors import PerfError
@@ -13,8 +13,23 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-#: The modules of the subcommands; each has ``add_parser``, which sets ``run``.
-COMMANDS = (run,)
+
+class Command(Protocol):
+    """A module of one subcommand."""
+
+    def add_parser(
+        self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], /
+    ) -> argparse.ArgumentParser:
+        """Add it; the parser is returned."""
+        ...
+
+    def run(self, arguments: argparse.Namespace, /) -> int:
+        """Do it; the exit status is returned."""
+        ...
+
+
+#: The modules of the subcommands.
+COMMANDS: tuple[Command, ...] = (run,)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

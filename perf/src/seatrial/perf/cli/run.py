@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seatrial.perf import contenders, filters, kinds, pyperf_files, results, samples, summary
+from seatrial.perf import contenders, filters, kinds, medians, pyperf_files, results_folder, samples
 from seatrial.perf.contenders import Contender, MissingError
 from seatrial.perf.driver import Plan, Run
 from seatrial.perf.errors import UnfitError, UsageError
 from seatrial.perf.guard import Conformance
-from seatrial.perf.schedule import Size
+from seatrial.perf.schedule import Size, takes_part
 from seatrial.perf.suites import DEFAULT, SUITES
 
 _FOLDER = Path("results/perf")
@@ -95,23 +95,23 @@ def run(arguments: argparse.Namespace) -> int:
     seed = arguments.seed
     if arguments.resume:
         folder = arguments.resume
-        before = results.read(folder)
+        before = results_folder.read(folder)
         _no_other_options(arguments)
         options, seed = before["options"], before["seed"]
     plan = make_plan(options, random.randrange(_MOST_SEED) if seed is None else seed)  # noqa: S311
     if before is not None:
         _same(before, plan)
     else:
-        results.make_folder(folder)
+        results_folder.make(folder)
     measuring = Run(plan, folder, conformance)
     if before is not None:
         measuring.resume(before)
     else:
         measuring.begin()
-    print(summary.before(plan, folder), file=sys.stderr)
+    print(medians.before(plan, folder), file=sys.stderr)
     done = measuring.measure()
     found, _ = pyperf_files.blocks(samples.read(folder))
-    print(summary.after(measuring.environment, plan.skipped, found, folder))
+    print(medians.after(measuring.environment, plan.skipped, found, folder))
     return 0 if done else _INTERRUPTED
 
 
@@ -137,31 +137,33 @@ def _same(before: dict[str, Any], plan: Plan) -> None:
 def make_plan(options: dict[str, Any], seed: int) -> Plan:
     """Return the plan for options; raises ``UsageError`` or ``UnfitError``."""
     plan = Plan([], [], {}, seed, options)
-    found = _find(options, plan)
+    found = named = _find(options, plan)
     _choose(options, plan)
-    if not found:
-        plan.cases = [case for case in plan.cases if not case.runtimes]
-    if not plan.cases:
+    floor = kinds.floor()
+    least = Contender(contenders.FLOOR, floor, "-", contenders.sha256(floor))
+    found = [each for each in found if any(takes_part(each, case) for case in plan.cases)]
+    plan.contenders = [*found, least]
+    plan.cases = [case for case in plan.cases if any(takes_part(c, case) for c in plan.contenders)]
+    if not plan.cases or (options["runtime"] and not named):
         why = [f"{each['contender']}: {each['reason']}" for each in plan.skipped]
         raise UnfitError(f"there is nothing to measure: {'; '.join([*why, *plan.notes])}")
-    plan.contenders = [*found]
     if found:
-        reference = (each for each in found if each.name.startswith("seatrial"))
-        plan.contenders.append(next(reference, found[0]).again())
-        _pair(plan)
-    floor = kinds.floor()
-    plan.contenders.append(Contender(contenders.FLOOR, floor, "-", contenders.sha256(floor)))
+        _pair(plan, found)
     return plan
 
 
 def _find(options: dict[str, Any], plan: Plan) -> list[Contender]:
     """Return the runtimes; those that cannot take part are noted in the plan."""
     found: list[Contender] = []
-    for word in options["runtime"] or contenders.KNOWN:
+    engines = contenders.ENGINES if "engine" in options["suite"] else ()
+    for word in options["runtime"] or (*contenders.KNOWN, *engines):
         try:
             each = contenders.find(word)
         except MissingError as error:
             plan.skipped.append({"contender": word, "reason": str(error)})
+            continue
+        if each.is_engine and "engine" not in options["suite"]:
+            plan.skipped.append({"contender": each.name, "reason": "only the suite engine has it"})
             continue
         if each.editable and not options["editable"]:
             why = "it runs from an editable install (hint: make bench, or --editable)"
@@ -186,11 +188,15 @@ def _choose(options: dict[str, Any], plan: Plan) -> None:
         )
 
 
-def _pair(plan: Plan) -> None:
-    """Have an A/A pair in every run: at least in the first case of runtimes."""
-    if any(case.again for case in plan.cases):
+def _pair(plan: Plan, found: list[Contender]) -> None:
+    """Have an A/A pair in every run: at least in one case."""
+    reference = (each for each in found if each.name.startswith("seatrial"))
+    runtimes = (each for each in found if not each.is_engine)
+    doubled = next(reference, next(runtimes, found[0]))
+    plan.contenders.insert(-1, doubled.again())
+    if any(case.again and takes_part(doubled, case) for case in plan.cases):
         return
     for number, case in enumerate(plan.cases):
-        if case.runtimes:
+        if takes_part(doubled, case):
             plan.cases[number] = replace(case, again=True)
             return

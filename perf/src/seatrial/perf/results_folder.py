@@ -17,7 +17,7 @@ SKIPPED = "skipped.json"
 FORMAT = 1
 
 
-def make_folder(folder: Path) -> None:
+def make(folder: Path) -> None:
     """Make the folder of a new run; raises ``UsageError`` where there is something in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
