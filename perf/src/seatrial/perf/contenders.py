@@ -61,6 +61,9 @@ class Contender:
     sha256: str
     dialect: Dialect = field(default=Dialect(), compare=False)
     editable: bool = False
+    #: What it says of itself, and the hash of the Python that it starts, if it does.
+    about: str = ""
+    package_sha256: str = ""
 
     @property
     def is_floor(self) -> bool:
@@ -108,6 +111,8 @@ class Contender:
             "version": self.version,
             "sha256": self.sha256,
             "editable": self.editable,
+            "about": self.about,
+            **({"package_sha256": self.package_sha256} if self.package_sha256 else {}),
         }
 
 
@@ -136,14 +141,18 @@ def find(word: str) -> Contender:
     if path is None:
         raise MissingError("not on this machine")
     name = os.path.basename(path)
+    about = _about(path)
+    said = re.search(r"version:?\s+(?:release-)?(\S+)", about)
     known = next((each for each in names if name.startswith(each)), "")
     return Contender(
         name=name,
         path=path,
-        version=_version(path),
+        version=said[1].rstrip(",") if said else "unknown",
         sha256=sha256(path),
         dialect=_DIALECTS.get(known, Dialect()),
         editable=_editable(Path(path)),
+        about=about,
+        package_sha256=_package(Path(path)),
     )
 
 
@@ -168,7 +177,18 @@ def sha256(path: str) -> str:
         raise MissingError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _version(path: str) -> str:
+def _package(path: Path) -> str:
+    """Return the hash of the reference runtime's Python; empty for all other runtimes."""
+    if not path.name.startswith("seatrial"):
+        return ""
+    digest = hashlib.sha256()
+    for folder in path.parent.parent.glob("lib/python3*/site-packages/seatrial/oci"):
+        for file in sorted([*folder.rglob("*.py"), *folder.rglob("*.so")]):
+            digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _about(path: str) -> str:
     try:
         done = subprocess.run(
             [path, "--version"],
@@ -186,8 +206,7 @@ def _version(path: str) -> str:
         raise MissingError(f"cannot execute {path}: {error.strerror}") from None
     if done.returncode != 0:
         raise MissingError(f"{path} --version: exit status {done.returncode}")
-    found = re.search(r"version:?\s+(?:release-)?(\S+)", done.stdout)
-    return found[1].rstrip(",") if found else "unknown"
+    return done.stdout.strip()
 
 
 def _editable(path: Path) -> bool:

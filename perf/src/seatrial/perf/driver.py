@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ from seatrial.perf import (
     pyperf_files,
     results_folder,
     samples,
-    schedule,
     turns,
 )
 from seatrial.perf.contenders import MissingError
@@ -32,37 +30,17 @@ from seatrial.perf.samples import Samples
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seatrial.perf.cases import Case
     from seatrial.perf.contenders import Contender
     from seatrial.perf.guard import Conformance
-    from seatrial.perf.schedule import Size, Turn
+    from seatrial.perf.plan import Plan
+    from seatrial.perf.pyperf_files import Block, Key
+    from seatrial.perf.schedule import Turn
 
 #: So many turns in a row may fail before a contender is given up in a case.
 _MOST_FAILURES = 3
 _DRAIN_S = 1.0
 #: In so many blocks system calls are counted; they hardly vary.
 _COUNTED_BLOCKS = 3
-
-
-@dataclass
-class Plan:
-    """What a run is to do."""
-
-    cases: list[Case]
-    contenders: list[Contender]
-    sizes: dict[str, Size]
-    seed: int
-    options: dict[str, Any]
-    skipped: list[dict[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def blocks(self) -> int:
-        """Return the number of blocks of the longest suite."""
-        return max(self.sizes[case.suite].blocks for case in self.cases)
-
-    def block(self, number: int) -> list[Turn]:
-        """Return the turns of one block."""
-        return schedule.block(number, self.seed, self.cases, self.contenders, self.sizes)
 
 
 class Run:
@@ -96,6 +74,8 @@ class Run:
             },
             "seed": plan.seed,
             "notes": plan.notes,
+            "load_before": environment.load(),
+            "load_after": None,
             "started": environment.now(),
             "ended": None,
             "blocks": [],
@@ -143,8 +123,6 @@ class Run:
         try:
             with Place() as place:
                 self.environment["cgroup_view"] = place.view
-                if not place.tracepoint:
-                    self._note("no tracepoint of system calls here: these are not counted")
                 self._guard(place)
                 try:
                     self._blocks(place, store)
@@ -156,11 +134,12 @@ class Run:
             return False
         except PerfError as error:
             self._note(str(error))
+            with contextlib.suppress(PerfError):  # the first of two errors is the one to tell
+                self.finish()
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
             store.close()
-            self._finish()
         return True
 
     def _forget(self) -> None:
@@ -264,6 +243,9 @@ class Run:
         parts = turns.take(place, turn, size, count=self._counts(turn))
         for number, part in enumerate(parts):
             self._gap(part, number)
+            for name, value in part.get("raw", {}).get("counters", {}).items():
+                if value is None:
+                    self._note(f"{name} cannot be counted on this machine")
             store.add({**about, "sample": number, "date": environment.now(), **part})
             failed = failed or str(part.get("error", ""))
         self._judge(turn, failed)
@@ -289,11 +271,13 @@ class Run:
             why = f"it failed in {_MOST_FAILURES} turns in a row and was given up: {failed}"
             self._skip(turn.contender.name, why, turn.case.key)
 
-    def _finish(self) -> None:
-        """Write all that can be said of what was measured."""
+    def finish(self) -> dict[Key, list[Block]]:
+        """Write all that can be said of what was measured, and return that."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # half a folder is of no use to anybody
         told = self.environment
         found, left_out = pyperf_files.blocks(samples.read(self.folder))
         told["ended"] = environment.now()
+        told["load_after"] = environment.load()
         told["left_out"] = left_out
         told["pair"] = publishing.pair(found)
         told["gaps_ns"] = _spread(self._gaps)
@@ -302,6 +286,12 @@ class Run:
         self._write()
         results_folder.write(self.folder, results_folder.SKIPPED, self.plan.skipped)
         pyperf_files.write(self.folder, found, told["contenders"], told)
+        return found
+
+    @property
+    def lost(self) -> bool:
+        """Whether contenders were given up while the run lasted."""
+        return any(case for _, case in self._given_up)
 
     def _write(self) -> None:
         results_folder.write(self.folder, results_folder.ENVIRONMENT, self.environment)

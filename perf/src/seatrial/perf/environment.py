@@ -52,6 +52,11 @@ def frequencies() -> list[float]:
     return [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
 
 
+def load() -> list[float]:
+    """Return the load averages of 1, 5 and 15 minutes."""
+    return [round(each, 2) for each in os.getloadavg()]
+
+
 def describe() -> dict[str, Any]:
     """Return what can be said about the machine; before the view of the cgroups is taken."""
     found = cgroups.hierarchies()

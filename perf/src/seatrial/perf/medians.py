@@ -10,7 +10,7 @@ from seatrial.perf import figures
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seatrial.perf.driver import Plan
+    from seatrial.perf.plan import Plan
     from seatrial.perf.pyperf_files import Block, Key
 
 #: The figures that stand for a case in the table.

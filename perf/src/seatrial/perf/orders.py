@@ -70,6 +70,7 @@ class Orders:
             ("attach",),
             *self.enter(),
             *self.root(),
+            *self.identity(),
             *self.mounts(),
             *self.devices(),
             *self.paths(),
@@ -109,8 +110,6 @@ class Orders:
     def enter(self) -> list[Order]:
         """Do what belongs to the namespaces."""
         orders: list[Order] = []
-        if "user" in self.types:
-            orders.append(("ids", "0", "0"))
         if "cgroup" in self.types:
             orders.append(("unshare", f"{NAMESPACES['cgroup']:x}"))
         if "network" in self.types:
@@ -118,6 +117,10 @@ class Orders:
         if "uts" in self.types:
             orders.append(("hostname", self.config["hostname"]))
         return orders
+
+    def identity(self) -> list[Order]:
+        """Become the user namespace's root, once the way to the root filesystem is behind us."""
+        return [("ids", "0", "0")] if "user" in self.types else []
 
     def root(self) -> list[Order]:
         """Prepare the root filesystem."""
