@@ -76,10 +76,11 @@ class Bench:
 
     def finish(self, process: subprocess.Popen[str], output: Path | None = None) -> Ran:
         """Wait for its end; whatever came of it, it showed no traceback and left nothing."""
-        try:
-            out, err = process.communicate(timeout=TIMEOUT_S)
-        finally:
-            process.kill()
+        with process:
+            try:
+                out, err = process.communicate(timeout=TIMEOUT_S)
+            finally:
+                process.kill()
         assert "Traceback" not in out + err, out + err
         self.assert_clean(process.pid)
         return Ran(process.returncode, out, err, output or self.output)

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyperf
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Bench, Wrapper
+    from perf.tests.measuring.conftest import Bench, Wrapper
 
 LIFECYCLE = ("--suite", "lifecycle", "--samples", "2", "--seed", "7")
 
@@ -345,7 +345,7 @@ def test_an_editable_runtime_is_left_out_unless_asked_for(bench: Bench, tmp_path
 def test_a_runtime_that_fails_the_suite_is_marked(bench: Bench, crun: str, tmp_path: Path) -> None:
     sha256 = hashlib.sha256(Path(crun).read_bytes()).hexdigest()
     results = tmp_path / "crun.jsonl"
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"type": "header", "runtimes": [{"name": "crun", "sha256": sha256}]},
         {"test": "suite/test_a.py::test_it_works[crun]", "status": "fail", "runtime": "crun"},
         {"type": "footer", "complete": True, "exit_status": 1},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,31 +123,36 @@ class OwnCgroups:
         (folder / "cgroup.procs").write_text(str(pid))
 
     def clear(self) -> None:
-        """Remove what is below the run's cgroup, but the one of the stopwatch."""
-        for top in self.folders():
-            for folder, _, _ in os.walk(top, topdown=False):
-                if folder != str(top) and Path(folder).name != "stopwatch":
-                    remove(Path(folder))
+        """Kill what runs below the run's cgroup and remove what is there, but for the stopwatch."""
+        self._remove(spared="stopwatch")
 
     def remove(self) -> None:
-        """Remove all of it."""
-        for top in self.folders():
-            for folder, _, _ in os.walk(top, topdown=False):
-                remove(Path(folder))
+        """Kill what runs in it and remove all of it."""
+        self._remove()
 
+    def _remove(self, spared: str = "") -> None:
+        """Try until nothing is left: a process leaves its cgroup some time after it was killed.
 
-def remove(folder: Path) -> None:
-    """Remove one cgroup; one whose processes have just ended is tried again, then left."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError:
-            # A process leaves its cgroup a moment after it was collected, without an event on v1.
-            if time.monotonic() > deadline:
-                return
+        On version 1 the kernel has no event for that.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while self._sweep(spared) and time.monotonic() < deadline:
             os.sched_yield()
-        else:
-            return
+
+    def _sweep(self, spared: str) -> bool:
+        """Kill and remove once; return whether something is left."""
+        left = False
+        for top in self.folders():
+            for name, _, _ in os.walk(top, topdown=False):
+                folder = Path(name)
+                if spared and (folder == top or folder.name == spared):
+                    continue
+                with contextlib.suppress(OSError):
+                    pids = {int(line) for line in (folder / "cgroup.procs").read_text().split()}
+                    for pid in pids - {0}:  # 0 is one of another pid namespace
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                left = left or folder.exists()
+        return left
