@@ -1,0 +1,81 @@
+"""What a benchmark's name says: ``<suite>/<case>/<metric>``, and how its figures are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+#: The order in which suites are shown; those that are not named here come last.
+SUITES = (
+    "lifecycle", "axes", "exec", "engine", "scaling", "density", "tax", "floor", "micro",
+)  # fmt: skip
+#: The metric that stands for a case, the first of these that it has; else its first metric.
+HEADLINES = ("starts-per-second", "run-wall", "wall")
+#: The parts of a lifecycle that follow one another, in order, and what each is from and to.
+PHASES = {
+    "create-wall": "create",
+    "first-instruction-wall": "start to first instruction",
+    "exit-seen-wall": "first instruction to exit seen",
+    "delete-wall": "delete",
+}
+#: The A/A pair: the same contender once more, as if it were another.
+AGAIN = "-again"
+FLOOR = "floor"
+
+
+@dataclass(frozen=True, order=True)
+class Metric:
+    """One benchmark's name, taken apart."""
+
+    suite: str
+    case: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take a name apart; raises ``ValueError`` when it has no three parts."""
+        parts = text.split("/")
+        if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - suite, case, metric
+            raise ValueError(f"{text!r} is not <suite>/<case>/<metric>")
+        return cls(*parts)
+
+    @property
+    def short(self) -> str:
+        """The case, and what is measured where that is not the usual."""
+        return self.case if self.name == "run-wall" else f"{self.case} ({self.name})"
+
+    def __str__(self) -> str:
+        return f"{self.suite}/{self.case}/{self.name}"
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether a larger figure is the better one: rates, and nothing else."""
+        return self.name.endswith("-per-second")
+
+
+def headline(names: list[str]) -> str:
+    """Return the metric that stands for a case which has these."""
+    for name in HEADLINES:
+        if name in names:
+            return name
+    return next((name for name in names if name.endswith("-wall")), names[0])
+
+
+def suite_order(suite: str) -> tuple[int, str]:
+    """Sort suites by this."""
+    return (SUITES.index(suite) if suite in SUITES else len(SUITES), suite)
+
+
+def case_order(case: str) -> tuple[int, str]:
+    """Sort cases by this: numbers (a parallelism) by their size, then the plain case, then others."""
+    if case.isascii() and case.isdigit():
+        return (int(case), "")
+    return (1 << 62, "" if case == "plain" else case)
+
+
+def contender_order(name: str) -> tuple[int, str, int]:
+    """Sort contenders by this: the floor, ours, then by name; the A/A twin after its pair."""
+    own = name.removesuffix(AGAIN)
+    first = ("floor", "seatrial-oci")
+    rank = first.index(own) if own in first else len(first)
+    return (rank, own, int(name != own))

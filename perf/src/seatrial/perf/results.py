@@ -1,0 +1,236 @@
+"""A results folder, read whole: the machine, the figures, what failed, what is missing."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import pyperf
+
+from seatrial.perf.errors import UsageError
+from seatrial.perf.metrics import AGAIN, Metric, case_order, contender_order, suite_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+ENVIRONMENT = "environment.json"
+SKIPPED = "skipped.json"
+SAMPLES = "samples.jsonl"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One contender's figures in one benchmark, by block, in the order in which they were taken."""
+
+    metric: Metric
+    unit: str
+    blocks: dict[int, tuple[float, ...]]
+
+    @cached_property
+    def values(self) -> tuple[float, ...]:
+        """All figures."""
+        return tuple(value for number in sorted(self.blocks) for value in self.blocks[number])
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What was measured of one runtime."""
+
+    name: str
+    version: str
+    series: dict[Metric, Series]
+
+    @property
+    def twin_of(self) -> str | None:
+        """Whose second half of an A/A pair it is."""
+        return self.name.removesuffix(AGAIN) if self.name.endswith(AGAIN) else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder. ``failures`` counts, by contender, the samples that came to nothing."""
+
+    path: Path
+    environment: dict[str, Any]
+    contenders: dict[str, Contender]
+    skipped: dict[str, str]
+    failures: dict[str, int]
+    #: What is not as it should be, but leaves the rest readable.
+    remarks: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a folder; raises ``UsageError`` naming the file that cannot be read, and why."""
+        if not path.is_dir():
+            raise UsageError(
+                f"{path} is not a results folder",
+                hint="`seatrial bench run` makes one: a folder with environment.json in it",
+            )
+        environment = _environment(path / ENVIRONMENT)
+        complete = environment["complete"]
+        contenders = {}
+        for file in sorted(path.glob("*.json")):
+            if file.name not in {ENVIRONMENT, SKIPPED}:
+                contenders[file.stem] = _contender(file)
+        failures, remarks = _failures(path / SAMPLES, complete=complete)
+        skipped = _skipped(path / SKIPPED)
+        if complete and not contenders and not skipped:
+            raise UsageError(f"{path} says that it is complete, but holds no contender")
+        names = sorted(contenders, key=contender_order)
+        return cls(
+            path, environment, {name: contenders[name] for name in names}, skipped, failures,
+            tuple(remarks),
+        )  # fmt: skip
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end."""
+        return bool(self.environment["complete"])
+
+    def contender(self, name: str) -> Contender:
+        """Return a contender; raises ``UsageError`` with the names that there are."""
+        found = self.contenders.get(name)
+        if found is not None:
+            return found
+        if name in self.skipped:
+            raise UsageError(f"{self.path} has no figures of {name}: {self.skipped[name]}")
+        known = ", ".join(self.contenders) or "nothing"
+        raise UsageError(f"{self.path} has no figures of {name}", hint=f"it has: {known}")
+
+    @cached_property
+    def cases(self) -> dict[tuple[str, str], list[str]]:
+        """The metrics of every case of every suite, in the order in which they are shown."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for contender in self.contenders.values():
+            for metric in contender.series:
+                names = found.setdefault((metric.suite, metric.case), [])
+                if metric.name not in names:
+                    names.append(metric.name)
+        order = sorted(found, key=lambda place: (suite_order(place[0]), case_order(place[1])))
+        return {place: found[place] for place in order}
+
+    def having(self, metric: Metric) -> list[Contender]:
+        """Return the contenders that have figures of a benchmark."""
+        return [each for each in self.contenders.values() if metric in each.series]
+
+
+def newest(folder: Path) -> Path:
+    """Return the results folder in ``folder`` that was started last; raises ``UsageError``."""
+    found = [(_started(file), file.parent) for file in folder.glob(f"*/{ENVIRONMENT}")]
+    if not found:
+        raise UsageError(f"there is no results folder in {folder}", hint="name one")
+    return max(found)[1]
+
+
+def _started(file: Path) -> str:
+    try:
+        return str(_environment(file).get("started", ""))
+    except UsageError:
+        return ""
+
+
+def _json(file: Path) -> Any:  # noqa: ANN401 - what JSON holds
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is damaged or cut off: {_sentence(error)}") from None
+
+
+def _environment(file: Path) -> dict[str, Any]:
+    found = _json(file)
+    if not isinstance(found, dict):
+        raise UsageError(f"{file} is not a JSON object")
+    if not isinstance(found.get("complete"), bool):
+        raise UsageError(f"{file} does not say whether the run is complete")
+    return found
+
+
+def _contender(file: Path) -> Contender:
+    try:
+        suite = pyperf.BenchmarkSuite.load(str(file))
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"{file} is no pyperf suite, or cut off: {_sentence(error)}") from None
+    series = {}
+    version = ""
+    for benchmark in suite.get_benchmarks():
+        found = _series(file, benchmark)
+        series[found.metric] = found
+        version = version or str(benchmark.get_metadata().get("runtime_version", ""))
+    return Contender(file.stem, version, series)
+
+
+def _series(file: Path, benchmark: Any) -> Series:  # noqa: ANN401 - pyperf has no types
+    name = str(benchmark.get_name())
+    try:
+        metric = Metric.parse(name)
+    except ValueError as error:
+        raise UsageError(f"{file}: benchmark {error}") from None
+    blocks: dict[int, tuple[float, ...]] = {}
+    for run in benchmark.get_runs():
+        block = run.get_metadata().get("block")
+        if not isinstance(block, int):
+            raise UsageError(f"{file}: a run of {name} does not say which block it is of")
+        if block in blocks:
+            raise UsageError(f"{file}: block {block} of {name} is there twice")
+        if not run.values or not all(map(math.isfinite, run.values)):
+            raise UsageError(f"{file}: block {block} of {name} has no figures, or infinite ones")
+        blocks[block] = tuple(map(float, run.values))
+    counts = set(map(len, blocks.values()))
+    if len(counts) > 1:
+        raise UsageError(
+            f"{file}: the blocks of {name} have from {min(counts)} to {max(counts)} figures,"
+            " which must be equally many"
+        )
+    return Series(metric, str(benchmark.get_unit()), blocks)
+
+
+def _skipped(file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    found = _json(file)
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        raise UsageError(f"{file} is not an object of contenders and reasons")
+    return found
+
+
+def _failures(file: Path, *, complete: bool) -> tuple[dict[str, int], list[str]]:
+    """Count the lines with an error; a last line that was cut off is lost, not the rest."""
+    failures: dict[str, int] = {}
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return {}, [f"{SAMPLES} is missing: failed samples are not counted"]
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            sample = json.loads(line)
+        except ValueError:
+            if number == len(lines) and not complete:
+                return failures, [f"the last line of {SAMPLES} is cut off"]
+            raise UsageError(f"{file}, line {number} is no JSON: damaged or cut off") from None
+        if isinstance(sample, dict) and "error" in sample:
+            name = str(sample.get("contender", "?"))
+            failures[name] = failures.get(name, 0) + 1
+    return failures, []
+
+
+def _sentence(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__
+
+
+def common(first: Iterable[Metric], second: Iterable[Metric]) -> list[Metric]:
+    """Return the benchmarks that are in both, in the order in which they are shown."""
+    both = set(first) & set(second)
+    return sorted(
+        both, key=lambda each: (suite_order(each.suite), case_order(each.case), each.name)
+    )
