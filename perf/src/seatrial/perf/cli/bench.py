@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from seatrial.perf.cli import run
+from seatrial.perf.cli import compare, gate, report, run
 from seatrial.perf.errors import PerfError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Command(Protocol):
 
 
 #: The modules of the subcommands.
-COMMANDS: tuple[Command, ...] = (run,)
+COMMANDS: tuple[Command, ...] = (run, compare, report, gate)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,248 @@
+"""The summary of a run: what its reader has to know first, and the tables of its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from seatrial.perf import quantities
+from seatrial.perf.comparison import not_comparable, not_publishable
+from seatrial.perf.metrics import AGAIN, FLOOR, HEADLINES, Metric, headline
+from seatrial.perf.statistics import paired_ratio, percentile
+from seatrial.perf.tables import Row, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from seatrial.perf.results import Contender, Results
+    from seatrial.perf.statistics import Ratio
+
+#: What ratios are given to when they are there and nothing else is asked for.
+REFERENCES = (FLOOR, "crun", "runc")
+#: How far apart the two of the A/A pair may be.
+PAIR_LIMIT = 1.03
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+#: What is no time, and less noisy: shown beside the headline where it was measured.
+_BESIDE = {
+    "run-cpu": "CPU",
+    "run-minor-faults": "minor faults",
+    "run-context-switches": "switches",
+    "run-syscalls": "syscalls",
+    "run-instructions": "instructions",
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run, summed up. ``references`` are the contenders that ratios are given to."""
+
+    results: Results
+    references: tuple[str, ...]
+
+    @cached_property
+    def headlines(self) -> dict[str, list[Metric]]:
+        """By suite, the benchmark that stands for each of its cases."""
+        found: dict[str, list[Metric]] = {}
+        for (suite, case), names in self.results.cases.items():
+            found.setdefault(suite, []).append(Metric(suite, case, headline(names)))
+        return found
+
+    @cached_property
+    def verdicts(self) -> list[tuple[str, str]]:
+        """What is wrong with the run as a whole: a word, and the reason."""
+        results = self.results
+        found = [("not publishable", why) for why in self._unpublishable()]
+        if not results.complete:
+            found.append(
+                (
+                    "incomplete",
+                    "the run did not come to its end; this is what was measured till then",
+                )
+            )
+        found += [
+            ("not comparable", f"{name}: {why}") for name, why in not_comparable(results).items()
+        ]
+        found += [
+            ("failed samples", f"{name}: {count}, which are in no figure here")
+            for name, count in results.failures.items()
+        ]
+        return found + [("note", text) for text in results.remarks]
+
+    def _unpublishable(self) -> list[str]:
+        reasons = not_publishable(self.results)
+        pairs = self.pairs
+        if not pairs:
+            return [*reasons, "there is no A/A pair in it, so nobody can say how far noise goes"]
+        apart = [
+            f"the A/A pair is {quantities.percent(ratio.value)} apart in {metric}"
+            for metric, ratio in pairs.items()
+            if metric.name in HEADLINES and not 1 / PAIR_LIMIT <= ratio.value <= PAIR_LIMIT
+        ]
+        return reasons or apart
+
+    @cached_property
+    def pairs(self) -> dict[Metric, Ratio]:
+        """The ratios of the A/A pair: the same contender against itself."""
+        found = {}
+        for contender in self.results.contenders.values():
+            twin = self.results.contenders.get(contender.twin_of or "")
+            for metric, series in contender.series.items() if twin else ():
+                other = twin.series.get(metric) if twin else None
+                if other is not None and series.blocks.keys() & other.blocks.keys():
+                    found[metric] = paired_ratio(series.blocks, other.blocks)
+        return found
+
+    def ratios(self, suite: str, reference: str) -> dict[Metric, dict[str, Ratio]]:
+        """Return a suite's headline ratios to a contender, by benchmark, by contender."""
+        found: dict[Metric, dict[str, Ratio]] = {}
+        for metric in self.headlines[suite]:
+            each = {
+                contender.name: ratio
+                for contender in self.results.having(metric)
+                if contender.name != reference
+                and (ratio := self._ratio(contender, reference, metric)) is not None
+            }
+            if each:
+                found[metric] = each
+        return found
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str, Metric], Ratio | None]:
+        return {}
+
+    def _ratio(self, contender: Contender, reference: str, metric: Metric) -> Ratio | None:
+        key = (contender.name, reference, metric)
+        if key not in self._known:
+            other = self.results.contenders.get(reference)
+            blocks = other.series[metric].blocks if other and metric in other.series else {}
+            own = contender.series[metric].blocks
+            shared = own.keys() & blocks.keys() and contender.name != reference
+            self._known[key] = paired_ratio(own, blocks) if shared else None
+        return self._known[key]
+
+    # Tables
+
+    def suite(self, suite: str) -> Table:
+        """Return a suite's main table: a line for each case and contender, the floor first."""
+        metrics = self.headlines[suite]
+        references = [
+            name
+            for name in self.references
+            if name in self.results.contenders
+            and any(metric in self.results.contenders[name].series for metric in metrics)
+        ]
+        beside = [
+            name
+            for name in _BESIDE
+            if any(name in self.results.cases[metric.suite, metric.case] for metric in metrics)
+        ]
+        return Table(
+            suite,
+            "medians and percentiles of all samples; ratios are paired, block by block, with their"
+            " 95 % interval",
+            ("case", "contender"),
+            (*_PERCENTILES, *(f"× {name}" for name in references), *(_BESIDE[n] for n in beside)),
+            tuple(
+                self._row(contender, metric, references, beside)
+                for metric in metrics
+                for contender in self.results.having(metric)
+            ),
+        )
+
+    def _row(
+        self, contender: Contender, metric: Metric, references: Sequence[str], beside: Sequence[str]
+    ) -> Row:
+        cells = [_figure(contender, metric, fraction) for fraction in _PERCENTILES.values()]
+        for name in references:
+            ratio = self._ratio(contender, name, metric)
+            cells.append("1" if name == contender.name else quantities.ratio(ratio))
+        cells += [
+            _figure(contender, Metric(metric.suite, metric.case, name), 0.5) for name in beside
+        ]
+        return Row((metric.short, contender.name), tuple(cells), self.note(contender.name))
+
+    def note(self, name: str) -> str:
+        """Return what has to be said beside every figure of a contender."""
+        notes = []
+        if name in not_comparable(self.results):
+            notes.append("NOT COMPARABLE")
+        if name.endswith(AGAIN):
+            notes.append("A/A")
+        if name in self.results.failures:
+            notes.append(f"{self.results.failures[name]} failed")
+        return ", ".join(notes)
+
+    def every(self, suite: str) -> Table:
+        """Return all benchmarks of a suite."""
+        rows = []
+        for (name, case), metrics in self.results.cases.items():
+            for metric in (Metric(suite, case, each) for each in metrics if name == suite):
+                for contender in self.results.having(metric):
+                    series = contender.series[metric]
+                    figures = [_figure(contender, metric, f) for f in _PERCENTILES.values()]
+                    counts = (str(len(series.blocks)), str(len(series.values)))
+                    heads = (case, metric.name, contender.name)
+                    rows.append(Row(heads, (*figures, *counts), self.note(contender.name)))
+        return Table(
+            f"{suite}: every figure",
+            "percentiles of all samples",
+            ("case", "metric", "contender"),
+            (*_PERCENTILES, "blocks", "samples"),
+            tuple(rows),
+        )
+
+    def pair(self) -> Table:
+        """Return the A/A pair's table."""
+        return Table(
+            "A/A",
+            "a contender against itself, as if it were another: how far noise alone goes",
+            ("benchmark",),
+            ("ratio", "apart"),
+            tuple(
+                Row((str(metric),), (quantities.ratio(ratio), quantities.percent(ratio.value)))
+                for metric, ratio in self.pairs.items()
+                if metric.name in HEADLINES
+            ),
+        )
+
+    def missing(self) -> Table:
+        """Return what has no figures, with the reasons."""
+        return Table(
+            "missing",
+            "contenders without figures",
+            ("contender", "reason"),
+            (),
+            tuple(Row((name, why), ()) for name, why in self.results.skipped.items()),
+        )
+
+
+def _figure(contender: Contender, metric: Metric, fraction: float) -> str:
+    series = contender.series.get(metric)
+    if series is None:
+        return ""
+    return quantities.quantity(percentile(series.values, fraction), series.unit)
+
+
+def machine(environment: dict[str, object]) -> list[tuple[str, str]]:
+    """Return the environment as names and texts, in its own order, nested ones flattened."""
+    told = {"publishable", "not_publishable", "not_comparable", "complete"}
+    found: list[tuple[str, str]] = []
+    for name, value in environment.items():
+        if name not in told:
+            _flatten(name.replace("_", " "), value, found)
+    return found
+
+
+def _flatten(name: str, value: object, found: list[tuple[str, str]]) -> None:
+    if isinstance(value, dict):
+        for inner, each in value.items():
+            _flatten(f"{name}: {str(inner).replace('_', ' ')}", each, found)
+    elif isinstance(value, bool):
+        found.append((name, "yes" if value else "no"))
+    elif isinstance(value, list):
+        found.append((name, ", ".join(map(str, value)) or "none"))
+    elif name.endswith("bytes") and isinstance(value, int):
+        found.append((name.removesuffix("bytes").strip(), quantities.quantity(value, "byte")))
+    else:
+        found.append((name, "unknown" if value is None else str(value)))
