@@ -236,13 +236,13 @@ test-harness: setup ## run the rooms' own tests
 
 # Not in PACKAGES: only this needs it. Any Chromium will do, from Debian or elsewhere.
 .PHONY: browser
-browser: setup ## open the report's page in a headless browser, which is installed for it
+browser: setup ## open the reports' pages in a headless browser, which is installed for it
 	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do
 	    if type -P "$$name" >/dev/null; then found=1; fi
 	done
 	[ -n "$${found:-}" ] || $(MAKE) packages PACKAGES=chromium-headless-shell
-	echo "== testing the report's page in a browser"
-	$(BIN)/pytest -q conformance/tests/browser $(ARGS)
+	echo "== testing the reports' pages in a browser"
+	$(BIN)/pytest -q conformance/tests/browser perf/tests/reading/browser $(ARGS)
 
 # Apart from `make test`: it takes about as long as all of that.
 .PHONY: mutants

@@ -11,25 +11,36 @@ import pyperf
 import pytest
 from hypothesis import settings
 
+from seatrial.perf import statistics
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 settings.register_profile("perf", derandomize=True, database=None, deadline=None)
 settings.load_profile("perf")
 
+
+@pytest.fixture(scope="session", autouse=True)
+def few_resamples() -> Iterator[None]:
+    """Fewer draws for intervals, so that there is time for many examples."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "RESAMPLES", 400)
+        yield
+
+
 #: The machine and the method of a run that went well.
 ENVIRONMENT: dict[str, Any] = {
     "host": "made-up",
     "kernel": "6.18.5",
-    "architecture": "x86_64",
+    "machine": "x86_64",
     "cpu_model": "Made-up CPU",
-    "cpus": 2,
+    "cpu_count": 2,
     "memory_bytes": 8 << 30,
     "cgroup_mode": "v2",
     "governor": "performance",
     "aslr": 2,
-    "mounts": 31,
+    "mount_count": 31,
     "load": {"before": [0.1, 0.2, 0.3], "after": [1.0, 0.5, 0.3]},
     "seed": 7,
     "gap_s": 0.02,
@@ -82,6 +93,7 @@ class Made:
         name = f"lifecycle/{case}"
         self.add(contender, f"{name}/run-wall", self.draw(f"{contender} {case}", whole_s))
         if contender != "floor":
+            self.add(contender, f"{name}/whole-wall", self.draw(f"{contender} {case} w", whole_s))
             for part, share in PARTS.items():
                 blocks = self.draw(f"{contender} {case} {part}", whole_s * share)
                 self.add(contender, f"{name}/{part}-wall", blocks)
@@ -100,7 +112,7 @@ class Made:
             }
             self.add(contender, f"scaling/{parallel}/starts-per-second", rate, "integer")
             wall = self.draw(f"{contender} {parallel} w", whole_s * parallel / gain)
-            self.add(contender, f"scaling/{parallel}/run-wall", wall)
+            self.add(contender, f"scaling/{parallel}/p99-wall", wall)
 
     def write(self) -> Path:
         """Write the folder."""
@@ -144,9 +156,6 @@ def _benchmark(
             for block, values in blocks.items()
         ]
     )
-
-
-MakeResults = "Callable[..., Made]"
 
 
 @pytest.fixture

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.perf import statistics
 from seatrial.perf.statistics import cliffs_delta, normalized, paired_ratio, percentile
 from seatrial.perf.statistics import unpaired_ratio as unpaired
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_resamples() -> Iterator[None]:
-    """Fewer draws, so that there is time for many examples."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "RESAMPLES", 400)
-        yield
-
 
 values = st.floats(1e-6, 1e6)
 samples = st.lists(values, min_size=1, max_size=5)

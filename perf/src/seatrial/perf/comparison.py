@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: What must be equal for two runs' figures to be of one machine and one method.
 MACHINE = (
-    "architecture", "cpu_model", "cpus", "affinity", "memory_bytes", "kernel", "cgroup_mode",
+    "machine", "cpu_model", "cpu_count", "affinity", "memory_bytes", "kernel", "cgroup_mode",
     "governor", "aslr",
 )  # fmt: skip
 

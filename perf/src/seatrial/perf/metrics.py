@@ -9,8 +9,10 @@ from typing import Self
 SUITES = (
     "lifecycle", "axes", "exec", "engine", "scaling", "density", "tax", "floor", "micro",
 )  # fmt: skip
-#: The metric that stands for a case, the first of these that it has; else its first metric.
-HEADLINES = ("starts-per-second", "run-wall", "wall")
+RATE = "starts-per-second"
+#: The metrics that stand for a case, as far as it has them: a burst's rate, the one command, the
+#: three commands. Of a case without them it is the first of its times, or what else it has.
+HEADLINES = (RATE, "run-wall", "whole-wall")
 #: The parts of a lifecycle that follow one another, in order, and what each is from and to.
 PHASES = {
     "create-wall": "create",
@@ -52,13 +54,18 @@ class Metric:
         """Whether a larger figure is the better one: rates, and nothing else."""
         return self.name.endswith("-per-second")
 
+    @property
+    def action(self) -> str:
+        """What was done, such as ``run`` in ``run-wall``; its other figures begin with it too."""
+        return self.name.rpartition("-")[0]
 
-def headline(names: list[str]) -> str:
-    """Return the metric that stands for a case which has these."""
-    for name in HEADLINES:
-        if name in names:
-            return name
-    return next((name for name in names if name.endswith("-wall")), names[0])
+
+def headlines(names: list[str]) -> list[str]:
+    """Return the metrics that stand for a case which has these."""
+    found = [name for name in HEADLINES if name in names]
+    if found[:1] == [RATE]:
+        return [RATE]
+    return found or [next((name for name in names if name.endswith("-wall")), names[0])]
 
 
 def suite_order(suite: str) -> tuple[int, str]:
@@ -67,7 +74,7 @@ def suite_order(suite: str) -> tuple[int, str]:
 
 
 def case_order(case: str) -> tuple[int, str]:
-    """Sort cases by this: numbers (a parallelism) by their size, then the plain case, then others."""
+    """Sort cases by this: numbers (a parallelism) by size, then the plain case, then others."""
     if case.isascii() and case.isdigit():
         return (int(case), "")
     return (1 << 62, "" if case == "plain" else case)

@@ -10,6 +10,7 @@ from seatrial.perf.metrics import PHASES
 from seatrial.perf.plots import drift, ecdf, phases, ratios, scaling
 from seatrial.perf.summary import machine
 from seatrial.perf.tables import bullets, escaped
+from seatrial.perf.visible import visible
 
 if TYPE_CHECKING:
     from seatrial.perf.plots.plot import Plot
@@ -71,7 +72,7 @@ class Report:
         if verdicts:
             parts.append("\n".join(verdicts))
         parts += [f"{each.title} ({each.caption})\n\n{each.text()}" for each in self.tables()]
-        return "\n\n".join(parts) + "\n"
+        return visible("\n\n".join(parts)) + "\n"
 
     def markdown(self) -> str:
         """Return the report in Markdown, with the machine."""

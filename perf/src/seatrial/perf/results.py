@@ -76,7 +76,7 @@ class Results:
         for file in sorted(path.glob("*.json")):
             if file.name not in {ENVIRONMENT, SKIPPED}:
                 contenders[file.stem] = _contender(file)
-        failures, remarks = _failures(path / SAMPLES, complete=complete)
+        failures, remarks = _failures(path / SAMPLES)
         skipped = _skipped(path / SKIPPED)
         if complete and not contenders and not skipped:
             raise UsageError(f"{path} says that it is complete, but holds no contender")
@@ -201,26 +201,27 @@ def _skipped(file: Path) -> dict[str, str]:
     return found
 
 
-def _failures(file: Path, *, complete: bool) -> tuple[dict[str, int], list[str]]:
-    """Count the lines with an error; a last line that was cut off is lost, not the rest."""
+def _failures(file: Path) -> tuple[dict[str, int], list[str]]:
+    """Count the lines with an error. Lines that were cut off (a killed run, resumed) are lost."""
     failures: dict[str, int] = {}
+    lost = 0
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        content = file.read_bytes()
     except FileNotFoundError:
         return {}, [f"{SAMPLES} is missing: failed samples are not counted"]
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
-    for number, line in enumerate(lines, 1):
+    for line in filter(None, content.split(b"\n")):
         try:
             sample = json.loads(line)
-        except ValueError:
-            if number == len(lines) and not complete:
-                return failures, [f"the last line of {SAMPLES} is cut off"]
-            raise UsageError(f"{file}, line {number} is no JSON: damaged or cut off") from None
+        except (ValueError, RecursionError):
+            lost += 1
+            continue
         if isinstance(sample, dict) and "error" in sample:
             name = str(sample.get("contender", "?"))
             failures[name] = failures.get(name, 0) + 1
-    return failures, []
+    lines = "1 line is" if lost == 1 else f"{lost} lines are"
+    return failures, [f"{lines} cut off in {SAMPLES}"] if lost else []
 
 
 def _sentence(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.perf import quantities
 from seatrial.perf.comparison import not_comparable, not_publishable
-from seatrial.perf.metrics import AGAIN, FLOOR, HEADLINES, Metric, headline
+from seatrial.perf.metrics import AGAIN, FLOOR, Metric, headlines
 from seatrial.perf.statistics import paired_ratio, percentile
 from seatrial.perf.tables import Row, Table
 
@@ -25,11 +25,11 @@ PAIR_LIMIT = 1.03
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 #: What is no time, and less noisy: shown beside the headline where it was measured.
 _BESIDE = {
-    "run-cpu": "CPU",
-    "run-minor-faults": "minor faults",
-    "run-context-switches": "switches",
-    "run-syscalls": "syscalls",
-    "run-instructions": "instructions",
+    "cpu": "CPU",
+    "minor-faults": "minor faults",
+    "context-switches": "switches",
+    "syscalls": "syscalls",
+    "instructions": "instructions",
 }
 
 
@@ -42,10 +42,12 @@ class Summary:
 
     @cached_property
     def headlines(self) -> dict[str, list[Metric]]:
-        """By suite, the benchmark that stands for each of its cases."""
+        """By suite, the benchmarks that stand for its cases."""
         found: dict[str, list[Metric]] = {}
         for (suite, case), names in self.results.cases.items():
-            found.setdefault(suite, []).append(Metric(suite, case, headline(names)))
+            found.setdefault(suite, []).extend(
+                Metric(suite, case, name) for name in headlines(names)
+            )
         return found
 
     @cached_property
@@ -67,30 +69,33 @@ class Summary:
             ("failed samples", f"{name}: {count}, which are in no figure here")
             for name, count in results.failures.items()
         ]
-        return found + [("note", text) for text in results.remarks]
+        found += [("note", text) for text in results.remarks]
+        return [(word, " ".join(why.split())) for word, why in found]
 
     def _unpublishable(self) -> list[str]:
         reasons = not_publishable(self.results)
-        pairs = self.pairs
-        if not pairs:
-            return [*reasons, "there is no A/A pair in it, so nobody can say how far noise goes"]
-        apart = [
-            f"the A/A pair is {quantities.percent(ratio.value)} apart in {metric}"
-            for metric, ratio in pairs.items()
-            if metric.name in HEADLINES and not 1 / PAIR_LIMIT <= ratio.value <= PAIR_LIMIT
-        ]
-        return reasons or apart
+        if not self.pairs:
+            reasons.append("there is no A/A pair in it, so nobody can say how far noise goes")
+        elif "publishable" not in self.results.environment:
+            reasons += [
+                f"the A/A pair is {quantities.percent(ratio.value)} apart in {metric}"
+                for metric, ratio in self.pairs.items()
+                if _apart(ratio)
+            ]
+        return reasons
 
     @cached_property
     def pairs(self) -> dict[Metric, Ratio]:
-        """The ratios of the A/A pair: the same contender against itself."""
+        """The headline ratios of the A/A pair: the same contender against itself."""
         found = {}
         for contender in self.results.contenders.values():
             twin = self.results.contenders.get(contender.twin_of or "")
-            for metric, series in contender.series.items() if twin else ():
-                other = twin.series.get(metric) if twin else None
-                if other is not None and series.blocks.keys() & other.blocks.keys():
-                    found[metric] = paired_ratio(series.blocks, other.blocks)
+            for metric in (each for suite in self.headlines.values() for each in suite):
+                own, other = (
+                    each.series.get(metric) if each else None for each in (contender, twin)
+                )
+                if own and other and own.blocks.keys() & other.blocks.keys():
+                    found[metric] = paired_ratio(own.blocks, other.blocks)
         return found
 
     def ratios(self, suite: str, reference: str) -> dict[Metric, dict[str, Ratio]]:
@@ -135,7 +140,10 @@ class Summary:
         beside = [
             name
             for name in _BESIDE
-            if any(name in self.results.cases[metric.suite, metric.case] for metric in metrics)
+            if any(
+                f"{metric.action}-{name}" in self.results.cases[suite, metric.case]
+                for metric in metrics
+            )
         ]
         return Table(
             suite,
@@ -158,7 +166,8 @@ class Summary:
             ratio = self._ratio(contender, name, metric)
             cells.append("1" if name == contender.name else quantities.ratio(ratio))
         cells += [
-            _figure(contender, Metric(metric.suite, metric.case, name), 0.5) for name in beside
+            _figure(contender, Metric(metric.suite, metric.case, f"{metric.action}-{name}"), 0.5)
+            for name in beside
         ]
         return Row((metric.short, contender.name), tuple(cells), self.note(contender.name))
 
@@ -200,9 +209,12 @@ class Summary:
             ("benchmark",),
             ("ratio", "apart"),
             tuple(
-                Row((str(metric),), (quantities.ratio(ratio), quantities.percent(ratio.value)))
+                Row(
+                    (str(metric),),
+                    (quantities.ratio(ratio), quantities.percent(ratio.value)),
+                    "more than 3 % apart" if _apart(ratio) else "",
+                )
                 for metric, ratio in self.pairs.items()
-                if metric.name in HEADLINES
             ),
         )
 
@@ -222,6 +234,10 @@ def _figure(contender: Contender, metric: Metric, fraction: float) -> str:
     if series is None:
         return ""
     return quantities.quantity(percentile(series.values, fraction), series.unit)
+
+
+def _apart(ratio: Ratio) -> bool:
+    return not 1 / PAIR_LIMIT <= ratio.value <= PAIR_LIMIT
 
 
 def machine(environment: dict[str, object]) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from seatrial.perf import quantities
 from seatrial.perf.cli.selection import HELP, Selection
 from seatrial.perf.comparison import compare
-from seatrial.perf.tables import Row, Table
+from seatrial.perf.tables import Row, Table, escaped
+from seatrial.perf.visible import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -69,8 +70,9 @@ def _show(comparison: Comparison, *, relative: str | None, markdown: bool) -> No
     table = as_table(comparison, relative=relative)
     for name, texts in (("NOT COMPARABLE", comparison.forced), ("note", comparison.remarks)):
         for text in texts:
-            print(f"**{name}:** {text}\n" if markdown else f"{name}: {text}")
-    print(f"{table.title}\n{table.caption}\n")
+            print(f"**{name}:** {escaped(text)}\n" if markdown else f"{name}: {visible(text)}")
+    title = f"{table.title}\n{table.caption}\n"
+    print(escaped(title) if markdown else visible(title))
     print(table.markdown() if markdown else table.text())
 
 

@@ -12,6 +12,7 @@ from seatrial.perf.comparison import Side, compare
 from seatrial.perf.errors import UsageError
 from seatrial.perf.metrics import AGAIN, FLOOR
 from seatrial.perf.tables import Row, Table
+from seatrial.perf.visible import visible
 
 if TYPE_CHECKING:
     from seatrial.perf.comparison import Comparison, Line
@@ -96,9 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
             hint="run more blocks (`seatrial bench run` without --quick)",
         )
     for text in dict.fromkeys(text for each in comparisons for text in each.remarks):
-        print(f"note: {text}")
+        print(f"note: {visible(text)}")
     for text in dict.fromkeys(text for each in comparisons for text in each.forced):
-        print(f"NOT COMPARABLE: {text}")
+        print(f"NOT COMPARABLE: {visible(text)}")
     failed = [(each, line) for each, line in judged if passes(line, *thresholds)]
     unsure = sum(line.ratio.interval is None for _, line in judged)
     if unsure:
@@ -157,11 +158,11 @@ def _table(failed: list[tuple[Comparison, Line]], thresholds: tuple[float, float
     return Table(
         title="",
         caption="",
-        heads=("contender", "benchmark"),
+        heads=("benchmark", "contender"),
         columns=("before", "after", "ratio", "may be"),
         rows=tuple(
             Row(
-                (comparison.new.contender.name, str(line.metric)),
+                (str(line.metric), comparison.new.contender.name),
                 (
                     quantities.quantity(line.old_p50, line.unit),
                     quantities.quantity(line.new_p50, line.unit),
