@@ -14,7 +14,7 @@ from hypothesis import settings
 from seatrial.perf import statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 settings.register_profile("perf", derandomize=True, database=None, deadline=None)
@@ -31,6 +31,7 @@ def few_resamples() -> Iterator[None]:
 
 #: The machine and the method of a run that went well.
 ENVIRONMENT: dict[str, Any] = {
+    "format": 1,
     "host": "made-up",
     "kernel": "6.18.5",
     "machine": "x86_64",
@@ -48,7 +49,7 @@ ENVIRONMENT: dict[str, Any] = {
     "ended": "2026-01-02T03:24:05+00:00",
     "complete": True,
     "publishable": True,
-    "not_publishable": [],
+    "reasons": [],
     "not_comparable": {},
 }
 #: Seconds of a whole run, and what else a lifecycle has, as parts of it.
@@ -118,7 +119,8 @@ class Made:
         """Write the folder."""
         self.path.mkdir(parents=True, exist_ok=True)
         self._json("environment.json", self.environment)
-        self._json("skipped.json", self.skipped)
+        skipped = [{"contender": name, "reason": why} for name, why in self.skipped.items()]
+        self._json("skipped.json", skipped)
         lines = [json.dumps(each) + "\n" for each in self.errors]
         (self.path / "samples.jsonl").write_text("".join(lines))
         for contender, benchmarks in self.benchmarks.items():
@@ -128,7 +130,7 @@ class Made:
             suite.dump(str(self.path / f"{contender}.json"), replace=True)
         return self.path
 
-    def _json(self, name: str, content: Mapping[str, object]) -> None:
+    def _json(self, name: str, content: object) -> None:
         (self.path / name).write_text(json.dumps(content))
 
 

@@ -53,7 +53,7 @@ def test_what_is_wrong_with_a_run_comes_first(usual: Any, capsys: Capture) -> No
     usual.environment |= {
         "complete": False,
         "publishable": False,
-        "not_publishable": ["the load changed from 0.1 to 4"],
+        "reasons": ["the load changed from 0.1 to 4"],
         "not_comparable": {"runc": "fails 2 requirements with this bundle"},
     }
     usual.errors.append({"contender": "crun", "error": "exit 1"})
@@ -149,7 +149,7 @@ def test_nothing_is_drawn_outside(usual: Any, tmp_path: Path) -> None:
 def test_text_of_results_is_text(make: Callable[..., Any], tmp_path: Path, name: str) -> None:
     made = make("evil")
     made.lifecycle("crun", 0.005)
-    made.environment |= {"host": EVIL, "nested": {EVIL: [EVIL]}, "not_publishable": [EVIL]}
+    made.environment |= {"host": EVIL, "nested": {EVIL: [EVIL]}, "reasons": [EVIL]}
     made.skipped[EVIL] = EVIL
     output = tmp_path / name
     assert report(made.write(), "-o", output) == 0

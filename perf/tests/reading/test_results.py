@@ -74,10 +74,11 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     ("name", "content", "text"),
     [
         ("environment.json", "[]", "environment.json is not a JSON object"),
-        ("environment.json", "{}", "does not say whether the run is complete"),
+        ("environment.json", "{}", "environment.json is of format None; this"),
+        ("environment.json", '{"format": 1}', "does not say whether the run is complete"),
         ("environment.json", '{"complete": tr', "environment.json is damaged or cut off"),
         ("environment.json", "\xff", "environment.json is damaged or cut off"),
-        ("skipped.json", "[1]", "skipped.json is not an object of contenders and reasons"),
+        ("skipped.json", "[1]", "skipped.json is not a list of contenders and reasons"),
         ("crun.json", "", "crun.json is no pyperf suite, or cut off"),
         ("crun.json", "[]", "crun.json is no pyperf suite"),
         ("crun.json", "{}", "file format version None not supported"),
@@ -109,7 +110,7 @@ def _small() -> dict[str, str]:
         for block in range(2)
     ]
     return {
-        "environment.json": json.dumps({"complete": True}),
+        "environment.json": json.dumps({"format": 1, "complete": True}),
         "samples.jsonl": "",
         "crun.json": json.dumps({"version": "1.0", "benchmarks": [{"runs": runs}]}),
     }
@@ -144,7 +145,7 @@ def test_figures_that_make_no_sense_are_refused(
         del first["metadata"]["block"]
     document = {"version": "1.0", "benchmarks": [{"runs": runs}]}
     (tmp_path / "crun.json").write_text(json.dumps(document))
-    (tmp_path / "environment.json").write_text('{"complete": true}')
+    (tmp_path / "environment.json").write_text('{"format": 1, "complete": true}')
     assert text in refused(tmp_path)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: What must be equal for two runs' figures to be of one machine and one method.
 MACHINE = (
     "machine", "cpu_model", "cpu_count", "affinity", "memory_bytes", "kernel", "cgroup_mode",
-    "governor", "aslr",
+    "cgroup_view", "governor", "aslr",
 )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def _remarks(old: Side, new: Side) -> tuple[str, ...]:
 
 def not_publishable(results: Results) -> list[str]:
     """Return why a run's figures are not fit to be published, as the run itself found."""
-    reasons = [str(each) for each in results.environment.get("not_publishable", ())]
+    reasons = [str(each) for each in results.environment.get("reasons") or ()]
     if not reasons and results.environment.get("publishable") is False:
         reasons = ["the run says so, without a reason"]
     return reasons

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
+from seatrial.perf import machine
 from seatrial.perf.plots.plot import slug
-from seatrial.perf.summary import machine
 from seatrial.perf.visible import visible
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def document(report: Report) -> str:
             for plots in report.plots.values()
             for plot in plots
         },
-        machine=machine(report.summary.results.environment),
+        machine=machine.facts(report.summary.results.environment),
+        load=machine.load(report.summary.results.environment),
         policy=policy,
         style=Markup(style),  # noqa: S704 - files of ours
     )

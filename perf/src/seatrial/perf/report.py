@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from seatrial.perf import machine
 from seatrial.perf.metrics import PHASES
 from seatrial.perf.plots import drift, ecdf, phases, ratios, scaling
-from seatrial.perf.summary import machine
 from seatrial.perf.tables import bullets, escaped
 from seatrial.perf.visible import visible
 
@@ -82,7 +82,9 @@ class Report:
             parts.append("\n>\n".join(verdicts))
         for each in self.tables():
             parts += [f"## {escaped(each.title)}", escaped(each.caption), each.markdown()]
-        facts = [f"{name}: {text}" for name, text in machine(self.summary.results.environment)]
+        facts = [
+            f"{name}: {text}" for name, text in machine.facts(self.summary.results.environment)
+        ]
         parts += ["## Machine and method", bullets(facts)]
         return "\n\n".join(parts) + "\n"
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+#: The version of the folder's format; others are refused.
+FORMAT = 1
 ENVIRONMENT = "environment.json"
 SKIPPED = "skipped.json"
 SAMPLES = "samples.jsonl"
@@ -83,7 +85,7 @@ class Results:
         names = sorted(contenders, key=contender_order)
         return cls(
             path, environment, {name: contenders[name] for name in names}, skipped, failures,
-            tuple(remarks),
+            (*_said(environment, "notes"), *_said(environment, "left_out"), *remarks),
         )  # fmt: skip
 
     @property
@@ -133,6 +135,11 @@ def _started(file: Path) -> str:
         return ""
 
 
+def _said(environment: dict[str, Any], name: str) -> list[str]:
+    found = environment.get(name)
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
 def _json(file: Path) -> Any:  # noqa: ANN401 - what JSON holds
     try:
         return json.loads(file.read_text(encoding="utf-8"))
@@ -146,6 +153,10 @@ def _environment(file: Path) -> dict[str, Any]:
     found = _json(file)
     if not isinstance(found, dict):
         raise UsageError(f"{file} is not a JSON object")
+    if found.get("format") != FORMAT:
+        raise UsageError(
+            f"{file} is of format {found.get('format')}; this version of Seatrial reads {FORMAT}"
+        )
     if not isinstance(found.get("complete"), bool):
         raise UsageError(f"{file} does not say whether the run is complete")
     return found
@@ -196,9 +207,10 @@ def _skipped(file: Path) -> dict[str, str]:
     if not file.exists():
         return {}
     found = _json(file)
-    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
-        raise UsageError(f"{file} is not an object of contenders and reasons")
-    return found
+    try:
+        return {str(each["contender"]): str(each["reason"]) for each in found}
+    except (TypeError, KeyError):
+        raise UsageError(f"{file} is not a list of contenders and reasons") from None
 
 
 def _failures(file: Path) -> tuple[dict[str, int], list[str]]:

@@ -238,27 +238,3 @@ def _figure(contender: Contender, metric: Metric, fraction: float) -> str:
 
 def _apart(ratio: Ratio) -> bool:
     return not 1 / PAIR_LIMIT <= ratio.value <= PAIR_LIMIT
-
-
-def machine(environment: dict[str, object]) -> list[tuple[str, str]]:
-    """Return the environment as names and texts, in its own order, nested ones flattened."""
-    told = {"publishable", "not_publishable", "not_comparable", "complete"}
-    found: list[tuple[str, str]] = []
-    for name, value in environment.items():
-        if name not in told:
-            _flatten(name.replace("_", " "), value, found)
-    return found
-
-
-def _flatten(name: str, value: object, found: list[tuple[str, str]]) -> None:
-    if isinstance(value, dict):
-        for inner, each in value.items():
-            _flatten(f"{name}: {str(inner).replace('_', ' ')}", each, found)
-    elif isinstance(value, bool):
-        found.append((name, "yes" if value else "no"))
-    elif isinstance(value, list):
-        found.append((name, ", ".join(map(str, value)) or "none"))
-    elif name.endswith("bytes") and isinstance(value, int):
-        found.append((name.removesuffix("bytes").strip(), quantities.quantity(value, "byte")))
-    else:
-        found.append((name, "unknown" if value is None else str(value)))

@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 def document(usual: Any, tmp_path: Path) -> Path:
     """The page of a run with all sorts of trouble."""
     usual.environment |= {
-        "not_publishable": [f"the A/A pair is apart {EVIL}"],
+        "reasons": [f"the A/A pair is apart {EVIL}"],
         "not_comparable": {"runc": f"fails the suite {EVIL}"},
         "host": EVIL,
     }
