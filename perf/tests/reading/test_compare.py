@@ -159,19 +159,35 @@ def test_few_blocks_say_nothing(make: Callable[..., Any], capsys: Capture) -> No
     assert found["benchmarks"][0]["interval"] is None
 
 
-def test_an_incomplete_run_is_compared_over_common_blocks_and_marked(
+def test_blocks_of_one_side_only_leave_a_benchmark_out(
     make: Callable[..., Any], capsys: Capture
 ) -> None:
     made = make("cut")
     made.lifecycle("crun", 0.005)
     made.lifecycle("runc", 0.02)
-    for _, blocks in made.benchmarks["runc"].values():
-        del blocks[29]
+    run = "lifecycle/plain/run-wall"
+    del made.benchmarks["runc"][run][1][29]
     folder = made.write()
     words = (folder / "crun.json", folder / "runc.json")
+    (found,) = compared(capsys, *words)
+    assert run not in {each["name"] for each in found["benchmarks"]}
+    assert f"left out: {run} has blocks that only one side has" in found["remarks"]
+    for _, blocks in made.benchmarks["runc"].values():
+        blocks.pop(29, None)
+    made.write()
     assert "blocks that only one side has" in refusal(capsys, *words)
+    (found,) = compared(capsys, *words, "--force")
+    assert found["benchmarks"][0]["blocks"] == 29
+    # A run that was interrupted is in the middle of a block; that is said anyway.
     made.environment["complete"] = False
     made.write()
     (found,) = compared(capsys, *words)
     assert found["benchmarks"][0]["blocks"] == 29
     assert "not complete" in found["remarks"][0]
+
+
+def test_a_contender_of_the_run_may_lack_a_case(usual: Any, capsys: Capture) -> None:
+    usual.add("runc", "exec/plain/exec-wall", usual.draw("exec", 0.01))
+    folder = usual.write()
+    (found,) = compared(capsys, "crun", "runc", "--results", folder)
+    assert found["remarks"] == ["crun has not exec/plain"]

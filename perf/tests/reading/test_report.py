@@ -107,7 +107,7 @@ def test_a_folder_gets_the_page_and_every_plot(usual: Any, tmp_path: Path) -> No
     names = {path.stem for path in (folder / "plots").glob("*.svg")}
     assert names >= {
         "ecdf-lifecycle-plain-run-wall",
-        "phases-lifecycle-plain",
+        "phases-lifecycle-plain-whole",
         "ratios-lifecycle-to-floor",
         "ratios-lifecycle-to-crun",
         "scaling-starts-a-second",

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from seatrial.perf.drawing import CHARACTER
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -90,10 +92,15 @@ def below(
     show: Callable[[float], str],
     most: int,
 ) -> None:
-    """Draw an axis below a plot, and its grid."""
+    """Draw an axis below a plot, and its grid; text without room is left out."""
+    taken = -math.inf
     for tick in scale.ticks(most):
         drawing.line(scale(tick), top, scale(tick), bottom, "grid")
-        drawing.text(scale(tick), bottom + 17, show(tick), anchor="middle", kind="quiet")
+        text = show(tick)
+        half = CHARACTER * len(text) / 2
+        if scale(tick) - half > taken + 9:
+            drawing.text(scale(tick), bottom + 17, text, anchor="middle", kind="quiet")
+            taken = scale(tick) + half
     drawing.line(scale.start, bottom, scale.end, bottom, "axis")
 
 
@@ -106,7 +113,10 @@ def beside(
     most: int,
 ) -> None:
     """Draw an axis left of a plot, and its grid."""
+    taken = math.inf
     for tick in scale.ticks(most):
         drawing.line(left, scale(tick), right, scale(tick), "grid")
-        drawing.text(left - 6, scale(tick) + 4, show(tick), anchor="end", kind="quiet")
+        if scale(tick) < taken - 16:
+            drawing.text(left - 6, scale(tick) + 4, show(tick), anchor="end", kind="quiet")
+            taken = scale(tick)
     drawing.line(left, scale.start, left, scale.end, "axis")

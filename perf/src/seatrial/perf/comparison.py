@@ -89,20 +89,28 @@ def compare(
             f"{old.title} and {new.title} are not comparable: {objections[0]}{more}",
             hint="--force compares what there is, and says so",
         )
-    lines = []
+    lines, left_out = [], []
     for metric in metrics:
         before, after = old.contender.series[metric], new.contender.series[metric]
+        reason = _of_blocks(before, after, paired=paired, complete=old.results.complete)
         if before.unit != after.unit:
-            raise UsageError(
-                f"{metric} is in {before.unit}s on one side, {after.unit}s on the other"
-            )
+            left_out.append(f"{metric} has {before.unit}s on one side, {after.unit}s on the other")
+            continue
+        if reason is not None and not force:
+            left_out.append(f"{metric} has {reason}")
+            continue
         found = _ratio(old, new, metric, paired=paired, relative=relative)
-        if found is not None:
-            p50 = [percentile(each.values, 0.5) for each in (before, after)]
-            lines.append(Line(metric, before.unit, p50[0], p50[1], found))
+        if found is None:
+            left_out.append(f"{metric} has no block that both sides have")
+            continue
+        p50 = [percentile(each.values, 0.5) for each in (before, after)]
+        lines.append(Line(metric, before.unit, p50[0], p50[1], found))
     if not lines:
-        raise UsageError(f"{old.title} and {new.title} have no block in common")
-    return Comparison(old, new, paired, tuple(lines), tuple(objections), _remarks(old, new))
+        raise UsageError(f"{old.title} and {new.title} are not comparable: {left_out[0]}")
+    remarks = (*_remarks(old, new), *(f"left out: {each}" for each in left_out))
+    if paired:
+        remarks = (*remarks, *_of_cases(old, new))
+    return Comparison(old, new, paired, tuple(lines), tuple(objections), remarks)
 
 
 def _ratio(
@@ -124,12 +132,12 @@ def _objections(old: Side, new: Side, *, paired: bool, relative: str | None) -> 
     found = []
     if not paired:
         found += _of_runs(old.results, new.results, same_machine=relative is None)
+        found += _of_cases(old, new)
     for side in (old, new):
-        for name in {side.contender.name, relative} - {None}:
+        for name in dict.fromkeys((side.contender.name, relative)):
             why = not_comparable(side.results).get(str(name))
             if why is not None:
                 found.append(f"{name} is marked in {side.results.path}: {why}")
-    found += _of_benchmarks(old, new, paired=paired)
     return found
 
 
@@ -146,9 +154,9 @@ def _of_runs(old: Results, new: Results, *, same_machine: bool) -> list[str]:
     return found
 
 
-def _of_benchmarks(old: Side, new: Side, *, paired: bool) -> list[str]:
-    sides = (old.contender, new.contender)
+def _of_cases(old: Side, new: Side) -> list[str]:
     found = []
+    sides = (old.contender, new.contender)
     for these, others in (sides, sides[::-1]):
         # The floor is one C program: it has no phases, and more cases than a runtime.
         lacking = sorted(
@@ -157,12 +165,6 @@ def _of_benchmarks(old: Side, new: Side, *, paired: bool) -> list[str]:
         if lacking and FLOOR not in {these.name, others.name}:
             cases = ", ".join("/".join(case) for case in lacking[:3])
             found.append(f"{others.name} has not {cases}{' and others' if lacking[3:] else ''}")
-    for metric in common(*(each.series for each in sides)):
-        before, after = (each.series[metric] for each in sides)
-        reason = _of_blocks(before, after, paired=paired, complete=old.results.complete)
-        if reason is not None:
-            found.append(f"{metric} has {reason}")
-            break
     return found
 
 

@@ -27,24 +27,33 @@ def facts(environment: dict[str, object]) -> list[tuple[str, str]]:
 
 
 def _flatten(name: str, value: object, found: list[tuple[str, str]]) -> None:
-    """Add a value; the unit at the end of a name holds for what is below it too."""
-    if isinstance(value, dict):
-        for inner, each in value.items():
-            unit = name.rpartition("_")[2]
-            last = f"_{unit}" if unit in _UNITS else ""
-            _flatten(f"{name.removesuffix(last)}: {inner}{last}", each, found)
+    """Add a value: what is nested once by lines of its own, what is nested deeper in one line."""
+    if not isinstance(value, dict):
+        found.append(_fact(name, value))
         return
+    unit = name.rpartition("_")[2]
+    last = f"_{unit}" if unit in _UNITS else ""
+    for inner, each in value.items():
+        full = f"{name.removesuffix(last)}: {inner}{last}"
+        if isinstance(each, dict):
+            texts = (_fact(str(key), deeper) for key, deeper in each.items())
+            found.append(_fact(full, ", ".join(f"{key} {text}" for key, text in texts)))
+        else:
+            found.append(_fact(full, each))
+
+
+def _fact(name: str, value: object) -> tuple[str, str]:
+    """Return a value's name and text; a unit at the end of the name goes to the text."""
     stem, _, unit = name.rpartition("_")
     if unit in _UNITS and isinstance(value, int | float) and not isinstance(value, bool):
         factor, kind = _UNITS[unit]
-        found.append((stem.replace("_", " "), quantities.quantity(value * factor, kind)))
-    elif isinstance(value, bool):
-        found.append((name.replace("_", " "), "yes" if value else "no"))
-    elif isinstance(value, list):
-        found.append((name.replace("_", " "), ", ".join(map(str, value)) or "none"))
-    else:
-        text = "unknown" if value is None else str(value)
-        found.append((name.replace("_", " "), text))
+        return stem.replace("_", " "), quantities.quantity(value * factor, kind)
+    name = name.replace("_", " ")
+    if isinstance(value, bool):
+        return name, "yes" if value else "no"
+    if isinstance(value, list):
+        return name, ", ".join(map(str, value)) or "none"
+    return name, "unknown" if value is None else str(value)
 
 
 def load(environment: dict[str, Any]) -> Table | None:

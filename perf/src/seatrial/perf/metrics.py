@@ -13,12 +13,25 @@ RATE = "starts-per-second"
 #: The metrics that stand for a case, as far as it has them: a burst's rate, the one command, the
 #: three commands. Of a case without them it is the first of its times, or what else it has.
 HEADLINES = (RATE, "run-wall", "whole-wall")
-#: The parts of a lifecycle that follow one another, in order, and what each is from and to.
-PHASES = {
+#: What ``whole`` is.
+WHOLE = "create, start, delete"
+_LIFE = {
     "create-wall": "create",
     "first-instruction-wall": "start to first instruction",
     "exit-seen-wall": "first instruction to exit seen",
     "delete-wall": "delete",
+}
+#: What is measured in parts that follow one another: its parts, in order, and from what to what
+#: each is.
+PHASES = {
+    "whole": _LIFE,
+    **{
+        action: {
+            f"{action}-first-instruction-wall": f"{action} to first instruction",
+            f"{action}-exit-seen-wall": "first instruction to exit seen",
+        }
+        for action in ("run", "exec")
+    },
 }
 #: The A/A pair: the same contender once more, as if it were another.
 AGAIN = "-again"
@@ -44,7 +57,9 @@ class Metric:
     @property
     def short(self) -> str:
         """The case, and what is measured where that is not the usual."""
-        return self.case if self.name == "run-wall" else f"{self.case} ({self.name})"
+        if self.name in {"run-wall", "wall"}:
+            return self.case
+        return f"{self.case} ({WHOLE if self.name == 'whole-wall' else self.name})"
 
     def __str__(self) -> str:
         return f"{self.suite}/{self.case}/{self.name}"
@@ -65,7 +80,9 @@ def headlines(names: list[str]) -> list[str]:
     found = [name for name in HEADLINES if name in names]
     if found[:1] == [RATE]:
         return [RATE]
-    return found or [next((name for name in names if name.endswith("-wall")), names[0])]
+    # A command's own time has the shortest name: exec-wall, exec-first-instruction-wall.
+    times = sorted((name for name in names if name.endswith("wall")), key=len)
+    return found or (times or names)[:1]
 
 
 def suite_order(suite: str) -> tuple[int, str]:

@@ -40,8 +40,8 @@ def ratio(found: Ratio | None) -> str:
 
 
 def interval(found: Interval | None) -> str:
-    """Return an interval in brackets."""
-    return "[too few blocks]" if found is None else f"[{_fixed(found.low)}, {_fixed(found.high)}]"
+    """Return an interval in brackets; ``[?]`` if too few blocks were taken for one."""
+    return "[?]" if found is None else f"[{_fixed(found.low)}, {_fixed(found.high)}]"
 
 
 def percent(value: float) -> str:

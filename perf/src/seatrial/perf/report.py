@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.perf import machine
 from seatrial.perf.metrics import PHASES
-from seatrial.perf.plots import drift, ecdf, phases, ratios, scaling
+from seatrial.perf.plots import drift, ecdf, phases, ratios, scaling, spreads
 from seatrial.perf.tables import bullets, escaped
 from seatrial.perf.visible import visible
 
@@ -47,15 +47,16 @@ class Report:
         found: list[Plot | None] = []
         if suite == scaling.SUITE:
             found += scaling.plots(results)
-        elif suite not in _MANY:
+        elif suite in _MANY or summary.unit(metrics[0]) != "second":
+            found.append(spreads.plot(results, suite, metrics))
+        else:
             found += [ecdf.plot(results, metric) for metric in metrics]
-        for reference in summary.references:
-            by_benchmark = summary.ratios(suite, reference)
-            if by_benchmark:
-                found.append(ratios.plot(results, suite, reference, by_benchmark))
+        for reference in summary.references_of(suite):
+            found.append(ratios.plot(results, suite, reference, summary.ratios(suite, reference)))
         for (name, case), names in results.cases.items():
-            if name == suite and not PHASES.keys().isdisjoint(names):
-                found.append(phases.plot(results, suite, case))
+            for action, parts in PHASES.items():
+                if name == suite and suite not in _MANY and not parts.keys().isdisjoint(names):
+                    found.append(phases.plot(results, suite, case, action))
         found.append(drift.plot(results, suite, metrics))
         return [plot for plot in found if plot is not None]
 

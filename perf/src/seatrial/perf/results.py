@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import pyperf
-
 from seatrial.perf.errors import UsageError
 from seatrial.perf.metrics import AGAIN, Metric, case_order, contender_order, suite_order
 
@@ -163,6 +161,8 @@ def _environment(file: Path) -> dict[str, Any]:
 
 
 def _contender(file: Path) -> Contender:
+    import pyperf  # noqa: PLC0415 - takes a tenth of a second, which `seatrial --help` has not
+
     try:
         suite = pyperf.BenchmarkSuite.load(str(file))
     except OSError as error:

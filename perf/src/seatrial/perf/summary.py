@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from seatrial.perf import quantities
 from seatrial.perf.comparison import not_comparable, not_publishable
 from seatrial.perf.metrics import AGAIN, FLOOR, Metric, headlines
-from seatrial.perf.statistics import paired_ratio, percentile
+from seatrial.perf.statistics import FEWEST_BLOCKS, paired_ratio, percentile
 from seatrial.perf.tables import Row, Table
 
 if TYPE_CHECKING:
@@ -70,7 +70,18 @@ class Summary:
             for name, count in results.failures.items()
         ]
         found += [("note", text) for text in results.remarks]
+        if any(ratio.interval is None for ratio in self.pairs.values()):
+            few = f"ratios over fewer than {FEWEST_BLOCKS} blocks have no interval: [?]"
+            found.append(("note", few))
         return [(word, " ".join(why.split())) for word, why in found]
+
+    @property
+    def grouped(self) -> dict[str, list[str]]:
+        """The verdicts' reasons, by their word."""
+        found: dict[str, list[str]] = {}
+        for word, why in self.verdicts:
+            found.setdefault(word, []).append(why)
+        return found
 
     def _unpublishable(self) -> list[str]:
         reasons = not_publishable(self.results)
@@ -98,6 +109,14 @@ class Summary:
                     found[metric] = paired_ratio(own.blocks, other.blocks)
         return found
 
+    def unit(self, metric: Metric) -> str:
+        """Return the unit of a benchmark."""
+        return self.results.having(metric)[0].series[metric].unit
+
+    def references_of(self, suite: str) -> list[str]:
+        """Return the contenders that others in a suite can be held against."""
+        return [name for name in self.references if self.ratios(suite, name)]
+
     def ratios(self, suite: str, reference: str) -> dict[Metric, dict[str, Ratio]]:
         """Return a suite's headline ratios to a contender, by benchmark, by contender."""
         found: dict[Metric, dict[str, Ratio]] = {}
@@ -119,24 +138,28 @@ class Summary:
     def _ratio(self, contender: Contender, reference: str, metric: Metric) -> Ratio | None:
         key = (contender.name, reference, metric)
         if key not in self._known:
-            other = self.results.contenders.get(reference)
-            blocks = other.series[metric].blocks if other and metric in other.series else {}
+            blocks = self._reference(reference, metric)
             own = contender.series[metric].blocks
             shared = own.keys() & blocks.keys() and contender.name != reference
             self._known[key] = paired_ratio(own, blocks) if shared else None
         return self._known[key]
+
+    def _reference(self, name: str, metric: Metric) -> dict[int, tuple[float, ...]]:
+        """Return the blocks to hold others against; the floor has one way to do the whole."""
+        contender = self.results.contenders.get(name)
+        if contender is None:
+            return {}
+        found = contender.series.get(metric)
+        if found is None and name == FLOOR and metric.name == "whole-wall":
+            found = contender.series.get(Metric(metric.suite, metric.case, "run-wall"))
+        return {} if found is None else found.blocks
 
     # Tables
 
     def suite(self, suite: str) -> Table:
         """Return a suite's main table: a line for each case and contender, the floor first."""
         metrics = self.headlines[suite]
-        references = [
-            name
-            for name in self.references
-            if name in self.results.contenders
-            and any(metric in self.results.contenders[name].series for metric in metrics)
-        ]
+        references = self.references_of(suite)
         beside = [
             name
             for name in _BESIDE

@@ -41,7 +41,7 @@ def plot(results: Results, suite: str, metrics: Sequence[Metric]) -> Plot | None
     values = [value for curve in curves.values() for value in curve.values()]
     x = axes.Scale(min(numbers), max(numbers), 70, WIDTH - 24)
     y = axes.logarithmic([1.0, *values], bottom, top, span=1.3)
-    axes.below(drawing, x, top, bottom, lambda value: f"{value:g}", 10)
+    axes.below(drawing, x, top, bottom, lambda value: f"{value:g}", min(10, len(set(numbers))))
     axes.beside(drawing, y, x.start, x.end, lambda value: f"{(value - 1) * 100:+.3g} %", 7)
     drawing.line(x.start, y(1), x.end, y(1), "one")
     drawing.text((x.start + x.end) / 2, bottom + 38, "block", anchor="middle", kind="quiet")

@@ -25,7 +25,7 @@ def plot(results: Results, metric: Metric) -> Plot:
     values = [value for each in series.values() for value in each.values]
     drawing = Drawing(
         slug("ecdf", *str(metric).split("/")),
-        f"{metric}: how many were over by when",
+        f"{metric}: distribution of all samples (ECDF)",
         "One rising curve per contender: the share of its samples that took at most the time on"
         " the horizontal axis, which is logarithmic. Left is faster; steep is steady."
         " No sample is left out.",
