@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seatrial.perf.errors import UsageError
 from seatrial.perf.metrics import Metric
-from seatrial.perf.results import Results, newest
+from seatrial.perf.results import Results, Skipped, newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def test_all_is_there(usual: Any) -> None:
         "floor", "seatrial-oci", "seatrial-oci-again", "crun", "runc"
     ]  # fmt: skip
     assert results.complete
-    assert results.skipped == {"runsc": "there is no runsc on PATH"}
+    assert results.skipped == (Skipped("runsc", "", "there is no runsc on PATH"),)
     assert results.contenders["seatrial-oci-again"].twin_of == "seatrial-oci"
     assert results.contenders["crun"].version == "1.2.3"
     series = results.contenders["crun"].series[RUN]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from seatrial.perf.contenders import FLOOR
 from seatrial.perf.errors import UsageError
-from seatrial.perf.metrics import FLOOR
 from seatrial.perf.results import common
 from seatrial.perf.statistics import normalized, paired_ratio, percentile, unpaired_ratio
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from seatrial.perf.contenders import AGAIN, FLOOR
+
 #: The order in which suites are shown; those that are not named here come last.
 SUITES = (
     "lifecycle", "axes", "exec", "engine", "scaling", "density", "tax", "floor", "micro",
@@ -33,9 +35,6 @@ PHASES = {
         for action in ("run", "exec")
     },
 }
-#: The A/A pair: the same contender once more, as if it were another.
-AGAIN = "-again"
-FLOOR = "floor"
 
 
 @dataclass(frozen=True, order=True)
@@ -100,6 +99,6 @@ def case_order(case: str) -> tuple[int, str]:
 def contender_order(name: str) -> tuple[int, str, int]:
     """Sort contenders by this: the floor, ours, then by name; the A/A twin after its pair."""
     own = name.removesuffix(AGAIN)
-    first = ("floor", "seatrial-oci")
+    first = (FLOOR, "seatrial-oci")
     rank = first.index(own) if own in first else len(first)
     return (rank, own, int(name != own))

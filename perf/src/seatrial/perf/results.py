@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from seatrial.perf.contenders import AGAIN
 from seatrial.perf.errors import UsageError
-from seatrial.perf.metrics import AGAIN, Metric, case_order, contender_order, suite_order
+from seatrial.perf.metrics import Metric, case_order, contender_order, suite_order
+from seatrial.perf.results_folder import ENVIRONMENT, FORMAT, SKIPPED
+from seatrial.perf.samples import NAME as SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-#: The version of the folder's format; others are refused.
-FORMAT = 1
-ENVIRONMENT = "environment.json"
-SKIPPED = "skipped.json"
-SAMPLES = "samples.jsonl"
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,22 @@ class Contender:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """What was not measured: a contender, or one of its cases, and why."""
+
+    contender: str
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Results:
     """A results folder. ``failures`` counts, by contender, the samples that came to nothing."""
 
     path: Path
     environment: dict[str, Any]
     contenders: dict[str, Contender]
-    skipped: dict[str, str]
+    skipped: tuple[Skipped, ...]
     failures: dict[str, int]
     #: What is not as it should be, but leaves the rest readable.
     remarks: tuple[str, ...]
@@ -96,8 +102,9 @@ class Results:
         found = self.contenders.get(name)
         if found is not None:
             return found
-        if name in self.skipped:
-            raise UsageError(f"{self.path} has no figures of {name}: {self.skipped[name]}")
+        for each in self.skipped:
+            if each.contender == name:
+                raise UsageError(f"{self.path} has no figures of {name}: {each.reason}")
         known = ", ".join(self.contenders) or "nothing"
         raise UsageError(f"{self.path} has no figures of {name}", hint=f"it has: {known}")
 
@@ -203,13 +210,16 @@ def _series(file: Path, benchmark: Any) -> Series:  # noqa: ANN401 - pyperf has 
     return Series(metric, str(benchmark.get_unit()), blocks)
 
 
-def _skipped(file: Path) -> dict[str, str]:
+def _skipped(file: Path) -> tuple[Skipped, ...]:
     if not file.exists():
-        return {}
+        return ()
     found = _json(file)
     try:
-        return {str(each["contender"]): str(each["reason"]) for each in found}
-    except (TypeError, KeyError):
+        return tuple(
+            Skipped(str(each["contender"]), str(each.get("case", "")), str(each["reason"]))
+            for each in found
+        )
+    except (TypeError, KeyError, AttributeError):
         raise UsageError(f"{file} is not a list of contenders and reasons") from None
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from seatrial.perf import quantities
 from seatrial.perf.comparison import not_comparable, not_publishable
-from seatrial.perf.metrics import AGAIN, FLOOR, Metric, headlines
+from seatrial.perf.contenders import AGAIN, FLOOR
+from seatrial.perf.metrics import Metric, headlines
 from seatrial.perf.statistics import FEWEST_BLOCKS, paired_ratio, percentile
 from seatrial.perf.tables import Row, Table
 
@@ -85,14 +86,8 @@ class Summary:
 
     def _unpublishable(self) -> list[str]:
         reasons = not_publishable(self.results)
-        if not self.pairs:
-            reasons.append("there is no A/A pair in it, so nobody can say how far noise goes")
-        elif "publishable" not in self.results.environment:
-            reasons += [
-                f"the A/A pair is {quantities.percent(ratio.value)} apart in {metric}"
-                for metric, ratio in self.pairs.items()
-                if _apart(ratio)
-            ]
+        if not reasons and not self.pairs:
+            return ["there is no A/A pair in it, so nobody can say how far noise goes"]
         return reasons
 
     @cached_property
@@ -245,10 +240,13 @@ class Summary:
         """Return what has no figures, with the reasons."""
         return Table(
             "missing",
-            "contenders without figures",
-            ("contender", "reason"),
+            "contenders and cases without figures",
+            ("contender", "case", "reason"),
             (),
-            tuple(Row((name, why), ()) for name, why in self.results.skipped.items()),
+            tuple(
+                Row((each.contender, each.case or "all", each.reason), ())
+                for each in self.results.skipped
+            ),
         )
 
 

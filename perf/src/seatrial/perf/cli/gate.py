@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from seatrial.perf import quantities
 from seatrial.perf.cli.selection import Selection
 from seatrial.perf.comparison import Side, compare
+from seatrial.perf.contenders import AGAIN, FLOOR
 from seatrial.perf.errors import UsageError
-from seatrial.perf.metrics import AGAIN, FLOOR
 from seatrial.perf.tables import Row, Table
 from seatrial.perf.visible import visible
 
