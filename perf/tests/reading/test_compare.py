@@ -144,9 +144,15 @@ def test_multiples_of_the_floor_make_up_for_another_machine(
         made.lifecycle("floor", 0.002 * slow)
         made.write()
     assert "cpu model" in refusal(capsys, before.path, after.path)
-    found = compared(capsys, before.path, after.path / "crun.json", "--relative-to", "floor")
-    (line,) = [e for e in found[0]["benchmarks"] if e["name"] == "lifecycle/plain/run-wall"]
-    assert line["ratio"] == pytest.approx(1, abs=0.03)
+    (found,) = compared(capsys, before.path, after.path, "--relative-to", "floor")
+    lines = {each["name"].split("/")[-1]: each for each in found["benchmarks"]}
+    assert lines["run-wall"]["ratio"] == pytest.approx(1, abs=0.03)
+    assert lines["whole-wall"]["ratio"] == pytest.approx(1, abs=0.03)
+    text = "lifecycle/plain/create-wall has no block that both sides have with floor beside it"
+    assert f"left out: {text}" in found["remarks"]
+    assert "no figures of runc" in refusal(capsys, before.path, after.path, "--relative-to", "runc")
+    only = (before.path / "floor.json", after.path, "--relative-to", "floor")
+    assert "always once itself" in refusal(capsys, *only)
 
 
 def test_few_blocks_say_nothing(make: Callable[..., Any], capsys: Capture) -> None:

@@ -82,6 +82,8 @@ def compare(
     metrics = common(old.contender.series, new.contender.series)
     if not metrics:
         raise UsageError(f"{old.title} and {new.title} have no benchmark in common")
+    for results in (old.results, new.results) if relative else ():
+        results.contender(str(relative))
     objections = _objections(old, new, paired=paired, relative=relative)
     if objections and not force:
         more = f" (and {len(objections) - 1} more)" if len(objections) > 1 else ""
@@ -101,7 +103,8 @@ def compare(
             continue
         found = _ratio(old, new, metric, paired=paired, relative=relative)
         if found is None:
-            left_out.append(f"{metric} has no block that both sides have")
+            beside = f" with {relative} beside it" if relative else ""
+            left_out.append(f"{metric} has no block that both sides have{beside}")
             continue
         p50 = [percentile(each.values, 0.5) for each in (before, after)]
         lines.append(Line(metric, before.unit, p50[0], p50[1], found))
@@ -120,8 +123,7 @@ def _ratio(
     for side in (new, old):
         own: Mapping[int, tuple[float, ...] | list[float]] = side.contender.series[metric].blocks
         if relative is not None:
-            reference = side.results.contender(relative).series.get(metric)
-            own = {} if reference is None else normalized(own, reference.blocks)
+            own = normalized(own, side.results.reference(relative, metric))
         blocks.append(own)
     if not all(blocks) or (paired and not blocks[0].keys() & blocks[1].keys()):
         return None

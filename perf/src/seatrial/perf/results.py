@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from seatrial.perf.contenders import AGAIN
+from seatrial.perf.contenders import AGAIN, FLOOR
 from seatrial.perf.errors import UsageError
 from seatrial.perf.metrics import Metric, case_order, contender_order, suite_order
 from seatrial.perf.results_folder import ENVIRONMENT, FORMAT, SKIPPED
@@ -119,6 +119,19 @@ class Results:
                     names.append(metric.name)
         order = sorted(found, key=lambda place: (suite_order(place[0]), case_order(place[1])))
         return {place: found[place] for place in order}
+
+    def reference(self, name: str, metric: Metric) -> dict[int, tuple[float, ...]]:
+        """Return the blocks of a contender that others' are held against; none if it has none.
+
+        The floor has one way to do it all, so that what takes three commands is held against it.
+        """
+        contender = self.contenders.get(name)
+        if contender is None:
+            return {}
+        found = contender.series.get(metric)
+        if found is None and name == FLOOR and metric.name == "whole-wall":
+            found = contender.series.get(Metric(metric.suite, metric.case, "run-wall"))
+        return {} if found is None else found.blocks
 
     def having(self, metric: Metric) -> list[Contender]:
         """Return the contenders that have figures of a benchmark."""

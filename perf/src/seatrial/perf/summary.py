@@ -133,21 +133,11 @@ class Summary:
     def _ratio(self, contender: Contender, reference: str, metric: Metric) -> Ratio | None:
         key = (contender.name, reference, metric)
         if key not in self._known:
-            blocks = self._reference(reference, metric)
+            blocks = self.results.reference(reference, metric)
             own = contender.series[metric].blocks
             shared = own.keys() & blocks.keys() and contender.name != reference
             self._known[key] = paired_ratio(own, blocks) if shared else None
         return self._known[key]
-
-    def _reference(self, name: str, metric: Metric) -> dict[int, tuple[float, ...]]:
-        """Return the blocks to hold others against; the floor has one way to do the whole."""
-        contender = self.results.contenders.get(name)
-        if contender is None:
-            return {}
-        found = contender.series.get(metric)
-        if found is None and name == FLOOR and metric.name == "whole-wall":
-            found = contender.series.get(Metric(metric.suite, metric.case, "run-wall"))
-        return {} if found is None else found.blocks
 
     # Tables
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seatrial.perf import quantities
 from seatrial.perf.cli.selection import HELP, Selection
 from seatrial.perf.comparison import compare
+from seatrial.perf.errors import UsageError
 from seatrial.perf.tables import Row, Table, escaped
 from seatrial.perf.visible import visible
 
@@ -54,7 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     found = [
         compare(old, new, force=arguments.force, relative=arguments.relative_to)
         for old, new in selection.pairs(arguments.a, arguments.b)
+        if arguments.relative_to not in {old.contender.name, new.contender.name}
     ]
+    if not found:
+        raise UsageError(f"{arguments.relative_to} is always once itself: name another")
     if arguments.format == "json":
         documents = [as_json(each, relative=arguments.relative_to) for each in found]
         print(json.dumps(documents, indent=2, ensure_ascii=False))
