@@ -239,11 +239,11 @@ def test_we_are_not_executed_as_the_program_of_a_container(
     identifier = bundle.write(*args, process=process, linux=seccomp if filtered else {})
     said = bundle.call("run", identifier)
     assert said.startswith("FAILED")
-    assert "Permission denied (config.json#/process/args" in said
+    assert "permission denied (config.json#/process/args" in said
     running = bundle.write("sleep", "1000", process=process, linux=seccomp if filtered else {})
     bundle.call("create", running)
     bundle.call("start", running)
-    assert "Permission denied (config.json#/process/args" in bundle.call("exec", running, *args)
+    assert "permission denied (config.json#/process/args" in bundle.call("exec", running, *args)
     # The same file of the host in a mount of the container is the container's.
     assert bundle.call("exec", running, "python3", "-c", "print(7)") == "7\n"
 
@@ -252,7 +252,7 @@ def test_a_hook_in_the_container_is_a_program_of_the_container(bundle: Bundle) -
     (bundle.files / "hook").symlink_to("/proc/self/exe")
     identifier = bundle.write("true", hooks={"startContainer": [{"path": "/hook"}]})
     bundle.call("create", identifier)
-    assert "/hook: Permission denied (config.json#/hooks/startContainer/0)" in bundle.call(
+    assert "/hook: permission denied (config.json#/hooks/startContainer/0)" in bundle.call(
         "start", identifier
     )
 
@@ -264,12 +264,12 @@ def test_a_working_directory_outside_of_the_root_is_refused(bundle: Bundle, cwd:
     identifier = bundle.write("true", process={"cwd": cwd})
     said = bundle.call("run", identifier, kept="/etc")
     assert said.startswith("FAILED")
-    assert f"change to {cwd}: No such file or directory (config.json#/process/cwd)" in said
+    assert f"change to {cwd}: no such file or directory (config.json#/process/cwd)" in said
     running = bundle.write("sleep", "1000")
     bundle.call("create", running)
     bundle.call("start", running)
     said = bundle.call("exec", "--cwd", cwd, running, "true", kept="/etc")
-    assert f"change to {cwd}: No such file or directory" in said
+    assert f"change to {cwd}: no such file or directory" in said
 
 
 def test_the_first_process_and_an_executed_one_have_three_descriptors(bundle: Bundle) -> None:
@@ -322,7 +322,7 @@ def test_a_null_device_that_is_a_link_is_refused_and_what_it_leads_to_left_alone
     (bundle.files / "dev" / "null").symlink_to(host)
     said = bundle.call("run", identifier)
     assert "make device /dev/null" in said
-    assert "File exists" in said
+    assert "file exists" in said
     assert host.stat().st_mode & 0o7777 == 0o600
 
 

@@ -36,7 +36,7 @@ MAPPING = [{"containerID": 0, "hostID": 200000, "size": 65536}]
 EXIT = 7
 
 #: What a container has besides the least; how its life ends.
-KINDS = ("plain", "hooks", "network", "user", "fails", "no program", "killed")
+KINDS = ("plain", "hooks", "network", "user", "fails", "no folder", "killed")
 
 
 def config_of(kind: str, cgroup: str, number: int) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def config_of(kind: str, cgroup: str, number: int) -> dict[str, Any]:
     return {
         "ociVersion": "1.3.0",
         "root": {"path": "rootfs"},
-        "process": {"cwd": "/", "args": ["/none" if kind == "no program" else "/program"]},
+        "process": {"cwd": "/none" if kind == "no folder" else "/", "args": ["/program"]},
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
@@ -134,7 +134,7 @@ def by_commands(place: Place, kind: str, number: int, bundle: Path) -> None:
     call(place, "create", "--bundle", str(bundle), name, status=int(kind == "fails"))
     if kind == "fails":
         return
-    call(place, "start", name, status=int(kind == "no program"))
+    call(place, "start", name, status=int(kind == "no folder"))
     call(place, "delete", "--force", name)
 
 
@@ -161,7 +161,7 @@ def by_run(place: Place, kind: str, number: int, bundle: Path) -> None:
     if kind == "killed":
         kill_amid_create(place, number, bundle)
         return
-    fails = kind in {"fails", "no program"}
+    fails = kind in {"fails", "no folder"}
     call(place, "run", "--bundle", str(bundle), place.name(number), status=1 if fails else EXIT)
 
 
@@ -176,7 +176,7 @@ def by_api(place: Place, kind: str, number: int, bundle: Path) -> None:
         if container.wait(60) != EXIT:
             raise Failure(f"{place.name(number)} ended with another exit status")
     except OCIError as error:
-        if kind not in {"fails", "no program"}:
+        if kind not in {"fails", "no folder"}:
             raise Failure(f"{place.name(number)} ({kind}): {error}") from None
     finally:
         container.delete(force=True)
