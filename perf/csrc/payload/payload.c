@@ -1,4 +1,4 @@
-// payload FD [idle | STATUS]: the program of the measured containers.
+// payload [FD [idle | STATUS]]: the program of the measured containers.
 //
 // Its first act is to read the clocks. It writes what they said to FD, as four 64-bit numbers
 // (CLOCK_MONOTONIC, CLOCK_REALTIME: seconds and nanoseconds), and exits with STATUS, or stays.
@@ -49,7 +49,7 @@ __attribute__((noreturn, used)) void payload(long *stack) {
     call(__NR_clock_gettime, CLOCK_REALTIME, (long)&clocks[1], 0, 0);
     long argc = stack[0];
     char **argv = (char **)(stack + 1);
-    long written = 0;
+    long written = sizeof clocks;
     if (argc > 1)
         written = call(__NR_write, number(argv[1]), (long)clocks, sizeof clocks, 0);
     if (argc > 2 && argv[2][0] == 'i')
