@@ -183,7 +183,6 @@ build/bench/.installed: $(VENV)/.compiled $(wildcard runtime/src/seatrial/oci/*.
 	awk '/^[^ #]/ {wanted = /^msgspec==/} wanted' requirements.lock >build/bench/needed
 	build/bench/bin/pip install --quiet --require-hashes --no-deps -r build/bench/needed
 	build/bench/bin/pip install --quiet --no-deps build/bench/dist/*.whl
-	cp runtime/src/seatrial/oci/bin/seatrial-oci build/bench/bin/seatrial-oci
 	touch $@
 
 # --- Checks of Seatrial itself -----------------------------------------------------------------
