@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from seatrial.conformance.errors import Ignored
@@ -14,68 +14,105 @@ from seatrial.conformance.strategies.invalid_values import (
     out_of_range,
     unlisted_words,
 )
-from seatrial.conformance.strategies.members import BOUNDS, REQUIRED, Member, members
+from seatrial.conformance.strategies.members import (
+    BOUNDS,
+    REQUIRED,
+    Member,
+    Section,
+    members,
+    sections,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
 
     from seatrial.conformance.harness import Harness
 
+#: There is nothing to be gained by smaller wrong values.
+_wrong = settings(max_examples=1, phases=[Phase.generate])
+
+
+def _is_bounded(member: Member) -> bool:
+    return BOUNDS.get(member.kind, (None, None)) != (None, None)
+
+
+def _is_listed(member: Member) -> bool:
+    return member.kind == "word"
+
+
+def _is_required(member: Member) -> bool:
+    return member.pointer in REQUIRED
+
+
+#: The members that a test is about, by the name of its argument.
+_CHOICES: dict[str, Callable[[Member], bool]] = {
+    "section": lambda _: True,
+    "bounded": _is_bounded,
+    "listed": _is_listed,
+    "required": _is_required,
+}
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test for the members that it is about, as far as the judged release has them."""
-    known = members(metafunc.config.getoption("--spec"))
-    chosen = {
-        "member": known,
-        "bounded": [each for each in known if BOUNDS.get(each.kind, (None, None)) != (None, None)],
-        "listed": [each for each in known if each.kind == "word"],
-        "required": [each for each in known if each.pointer in REQUIRED],
-    }
-    for name in chosen.keys() & set(metafunc.fixturenames):
-        found = chosen[name]
-        metafunc.parametrize(name, found, ids=[each.pointer.lstrip("/") for each in found])
+    for name in _CHOICES.keys() & set(metafunc.fixturenames):
+        found = []
+        for section in sections(metafunc.config.getoption("--spec")):
+            chosen = tuple(member for member in section.members if _CHOICES[name](member))
+            found += [Section(section.name, chosen)] if chosen else []
+        metafunc.parametrize(name, found, ids=[each.name for each in found])
 
 
-def refused(harness: Harness, member: Member, value: object) -> None:
-    """Judge a config in which only this value is wrong: an error, and nothing is left."""
-    config = member.within(harness.config("exit", "0"), value)
-    if harness.attempt(config).ok:
-        raise Ignored(f"{member.pointer} may be {value!r}: neither create nor start is an error")
+def check(harness: Harness, section: Section, values: Callable[[Member], object]) -> None:
+    """Judge configs in which only one value is wrong: each is an error, and nothing is left."""
+    accepted = []
+    for member, value in [(each, values(each)) for each in section.members]:
+        config = member.within(harness.config("exit", "0"), value)
+        if harness.attempt(config).ok:
+            accepted.append((f"{member.pointer} may be {value!r}", config))
+    if accepted:
+        # Once more, so that it is the one that is shown.
+        harness.attempt(accepted[0][1])
+        told = ", ".join(text for text, _ in accepted)
+        raise Ignored(f"neither create nor start is an error: {told}")
 
 
 @requirement("config.valid-values.invalid-errors")
-@settings(max_examples=1)
+@_wrong
 @given(data=st.data())
 def test_a_value_of_another_type_is_refused(
-    harness: Harness, member: Member, data: st.DataObject
+    harness: Harness, section: Section, data: st.DataObject
 ) -> None:
-    refused(harness, member, data.draw(of_another_type(member)))
+    check(harness, section, lambda member: data.draw(of_another_type(member)))
 
 
 @requirement("config.valid-values.invalid-errors")
-@settings(max_examples=2)
+@settings(_wrong, max_examples=2)
 @given(data=st.data())
 def test_a_number_that_is_out_of_range_is_refused(
-    harness: Harness, bounded: Member, data: st.DataObject
+    harness: Harness, bounded: Section, data: st.DataObject
 ) -> None:
-    refused(harness, bounded, data.draw(out_of_range(bounded)))
+    check(harness, bounded, lambda member: data.draw(out_of_range(member)))
 
 
 @requirement("config.valid-values.invalid-errors")
-@settings(max_examples=1)
+@_wrong
 @given(word=unlisted_words())
 def test_a_word_that_is_not_in_the_list_is_refused(
-    harness: Harness, listed: Member, word: str
+    harness: Harness, listed: Section, word: str
 ) -> None:
-    refused(harness, listed, word)
+    check(harness, listed, lambda _: word)
 
 
 @requirement("config.valid-values.invalid-errors")
-def test_the_reaction_to_a_missing_member_is_recorded(harness: Harness, required: Member) -> None:
+def test_the_reaction_to_a_missing_member_is_recorded(harness: Harness, required: Section) -> None:
     # A missing member is not plainly an invalid value: whatever is made of it is no crash, and
     # leaves nothing behind.
-    failed = harness.attempt(required.missing(harness.config("exit", "0"))).failed
-    harness.note(f"without {required.pointer} a config is {'refused' if failed else 'accepted'}")
+    for member in required.members:
+        failed = harness.attempt(member.missing(harness.config("exit", "0"))).failed
+        harness.note(f"without {member.pointer} a config is {'refused' if failed else 'accepted'}")
 
 
 @requirement("config.valid-values.invalid-errors")
@@ -86,5 +123,5 @@ def test_null_is_refused_or_taken_for_something_at_every_member(
 ) -> None:
     known = members(request.config.getoption("--spec"))
     member = data.draw(st.sampled_from(known))
-    result: Any = harness.attempt(member.within(harness.config("exit", "0"), None))
+    result = harness.attempt(member.within(harness.config("exit", "0"), None))
     assert result.ok or result.failed

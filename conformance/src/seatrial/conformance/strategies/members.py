@@ -230,20 +230,45 @@ def _beside(path: str) -> Config:
     return _BESIDE.get(path, {})
 
 
+@dataclass(frozen=True)
+class Section:
+    """The members of one object that came with one release."""
+
+    name: str
+    members: tuple[Member, ...]
+
+    def __repr__(self) -> str:
+        return f"<members of {self.name}>"
+
+
+def sections(release: str) -> list[Section]:
+    """Return all members that a release of the spec has, by object and by the release they are of.
+
+    A section is called like its object; behind an ``@`` stands the release, where it is not the
+    first.
+    """
+    newest = RELEASES.index(release)
+    found: dict[str, list[Member]] = {}
+    for pointer, text in _OBJECTS.items():
+        for member in _members(pointer, text):
+            if RELEASES.index(member.since) <= newest:
+                later = f"@{member.since}" if member.since != RELEASES[0] else ""
+                found.setdefault(f"{pointer.lstrip('/') or 'config'}{later}", []).append(member)
+    return [Section(name, tuple(each)) for name, each in found.items()]
+
+
 def members(release: str) -> list[Member]:
     """Return all members that a release of the spec has."""
-    newest = RELEASES.index(release)
-    return [each for each in _members() if RELEASES.index(each.since) <= newest]
+    return [member for section in sections(release) for member in section.members]
 
 
-def _members() -> Iterator[Member]:
-    for pointer, text in _OBJECTS.items():
-        for entry in text.split():
-            told, _, since = entry.partition("@")
-            name, _, kind = told.partition(":")
-            member = Member(f"{pointer}/{name}", kind, since or RELEASES[0])
-            if kind.endswith("s"):
-                yield Member(member.pointer, "array", member.since)
-                yield Member(f"{member.pointer}/-", kind.removesuffix("s"), member.since)
-            else:
-                yield member
+def _members(pointer: str, text: str) -> Iterator[Member]:
+    for entry in text.split():
+        told, _, since = entry.partition("@")
+        name, _, kind = told.partition(":")
+        member = Member(f"{pointer}/{name}", kind, since or RELEASES[0])
+        if kind.endswith("s"):
+            yield Member(member.pointer, "array", member.since)
+            yield Member(f"{member.pointer}/-", kind.removesuffix("s"), member.since)
+        else:
+            yield member
