@@ -104,7 +104,7 @@ def test_type_u_gives_a_character_device(harness: Harness, device: Device) -> No
 @given(device=nodes(types="p"))
 @settings(max_examples=10)
 def test_type_p_gives_a_fifo_and_needs_no_numbers(harness: Harness, device: Device) -> None:
-    assert looked_at(harness, device)[0]["type"] == "fifo"
+    check(looked_at(harness, device)[0], device)
 
 
 @requirement("linux.devices.file-mode-applied")

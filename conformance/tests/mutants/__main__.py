@@ -8,18 +8,18 @@ spec leaves the verdict open, the tests make a note, which may be all that a mut
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
-import queue
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conformance.tests.mutants.catalogue import MUTANTS
 
@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 
     from conformance.tests.mutants.mutation import Mutant
 
+    from seatrial.conformance.verdicts import Verdict
+
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = Path(__file__).parent / "command.py"
 LAUNCHER = Path(sys.executable).parent / "seatrial-oci"
 TIMEOUT_S = 600
+#: A mutant that makes tests wait makes them wait for less; some ten times what a command takes.
+RUNTIME_TIMEOUT_S = 5
 WRAPPER = """\
 #!/bin/sh
 before=
@@ -77,14 +81,15 @@ def main() -> int:
             print(f"{each.name}: {each.says}\n    {' '.join(each.rows)}")
         return 0
     rows = list(_try_all(chosen, arguments.jobs))
-    missing = _without_mutant() if not arguments.names else []
+    missing = without_mutant() if not arguments.names else []
     _tell(rows, missing)
     if arguments.output:
         _write(arguments.output, rows, missing)
     return 1 if missing or any(row.outcome in {"survived", "broken"} for row in rows) else 0
 
 
-def _rows() -> dict[str, dict[str, object]]:
+@functools.cache
+def tested_rows() -> dict[str, dict[str, Any]]:
     """Return the rows that have tests, by id."""
     command = [str(LAUNCHER.with_name("seatrial")), "requirements", "list", "--status", "tested"]
     found = subprocess.run(
@@ -93,16 +98,15 @@ def _rows() -> dict[str, dict[str, object]]:
         text=True,
         check=True,
     )
-    rows: list[dict[str, object]] = json.loads(found.stdout)
-    return {str(row["id"]): row for row in rows}
+    return {row["id"]: row for row in json.loads(found.stdout)}
 
 
-def _without_mutant() -> list[str]:
+def without_mutant() -> list[str]:
     """Return the binding rows that have tests which can fail, and no mutant."""
     covered = {row for mutant in MUTANTS.values() for row in mutant.rows}
     return [
         name
-        for name, row in _rows().items()
+        for name, row in tested_rows().items()
         if row["level"] in BINDING
         and row["testable"] == "yes"
         and not row.get("until")
@@ -112,27 +116,22 @@ def _without_mutant() -> list[str]:
 
 def _try_all(mutants: list[Mutant], jobs: int) -> Iterable[Row]:
     """Yield the outcomes as they come, ``jobs`` mutants at a time."""
-    waiting: queue.SimpleQueue[Mutant | None] = queue.SimpleQueue()
-    done: queue.SimpleQueue[list[Row]] = queue.SimpleQueue()
-    for each in [*mutants, *[None] * jobs]:
-        waiting.put(each)
+    with ThreadPoolExecutor(jobs) as pool:
+        trials = [pool.submit(_try, each) for each in mutants]
+        for number, trial in enumerate(as_completed(trials), 1):
+            rows = trial.result()
+            _tell_one(f"[{number}/{len(mutants)}]", rows)
+            yield from rows
 
-    def work() -> None:
-        while (mutant := waiting.get()) is not None:
-            done.put(_try(mutant))
 
-    for _ in range(jobs):
-        threading.Thread(target=work, daemon=True).start()
-    for number in range(1, len(mutants) + 1):
-        rows = done.get()
-        counts = Counter(row.outcome for row in rows)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-        print(f"[{number}/{len(mutants)}] {rows[0].mutant}: {told} ({rows[0].seconds:.0f} s)")
-        for row in rows:
-            if row.outcome in {"survived", "broken"}:
-                print(f"    {row.outcome.upper()} {row.requirement}")
-        sys.stdout.flush()
-        yield from rows
+def _tell_one(number: str, rows: list[Row]) -> None:
+    counts = Counter(row.outcome for row in rows)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    print(f"{number} {rows[0].mutant}: {told} ({rows[0].seconds:.0f} s)")
+    for row in rows:
+        if row.outcome in {"survived", "broken"}:
+            print(f"    {row.outcome.upper()} {row.requirement}")
+    sys.stdout.flush()
 
 
 def _try(mutant: Mutant) -> list[Row]:
@@ -141,8 +140,9 @@ def _try(mutant: Mutant) -> list[Row]:
         results = Path(folder) / "results.jsonl"
         command = [
             *(sys.executable, "-m", "pytest", "-q", "-p", "conformance.tests.mutants.plugin"),
-            *("-p", "no:cacheprovider", "conformance/suite", "--results", str(results)),
+            *("-p", "no:cacheprovider", *_files(mutant.rows), "--results", str(results)),
             *("--runtime", str(_wrapper(mutant, Path(folder)))),
+            *("--runtime-timeout", str(RUNTIME_TIMEOUT_S)),
             *(word for row in mutant.rows for word in ("--requirement", row)),
         ]
         ended = subprocess.run(
@@ -162,17 +162,19 @@ def _try(mutant: Mutant) -> list[Row]:
     return [Row(mutant.name, row, _outcome(row, verdicts), seconds) for row in mutant.rows]
 
 
-def _outcome(row: str, verdicts: Iterable[object]) -> str:
-    statuses = {
-        verdict.status  # type: ignore[attr-defined]
-        for verdict in verdicts
-        if row in verdict.requirements  # type: ignore[attr-defined]
-    }
+def _files(rows: Iterable[str]) -> list[str]:
+    """Return the files that have the tests of rows: no others need be imported."""
+    tests = {test for row in rows for test in tested_rows()[row]["tests"]}
+    return sorted({test.partition("::")[0] for test in tests})
+
+
+def _outcome(row: str, verdicts: Iterable[Verdict]) -> str:
+    statuses = {verdict.status for verdict in verdicts if row in verdict.requirements}
     if "fail" in statuses:
         return "killed"
     if "error" in statuses or not statuses:
         return "broken"
-    if "note" in statuses:
+    if "note" in statuses and tested_rows()[row]["testable"] == "partly":
         return "noted"
     return "not applicable" if statuses == {"skip"} else "survived"
 

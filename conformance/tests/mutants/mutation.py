@@ -12,7 +12,7 @@ from seatrial.oci import compiler, config
 from seatrial.oci.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from seatrial.oci.operations import Kind, Op, Stage
 
@@ -132,8 +132,8 @@ def ignoring(name: str, member: str, *rows: str, says: str = "") -> None:
     """
 
     def edit(document: Any) -> None:
-        *above, last = member.strip("/").split("/")
-        for each in list(_reach(document, above)):
+        above, _, last = member.rpartition("/")
+        for each in reach(document, above):
             if isinstance(each, dict):
                 each.pop(last, None)
 
@@ -159,16 +159,38 @@ def edited(name: str, says: str, *rows: str, edit: Callable[[Any], None]) -> Non
     add(Mutant(name, says, rows, apply))
 
 
-def _reach(document: Any, path: list[str]) -> Iterator[Any]:
-    if not path:
-        yield document
-        return
-    head, *rest = path
-    if head == "*" and isinstance(document, list):
-        for each in document:
-            yield from _reach(each, rest)
-    elif isinstance(document, dict) and head in document:
-        yield from _reach(document[head], rest)
+def replacing(name: str, member: str, value: Any, *rows: str, says: str = "") -> None:
+    """Add a mutant that takes ``value`` for a member; a function gets the config's value.
+
+    A member that is not there stays so; ``*`` is as with ``ignoring``.
+    """
+
+    def edit(document: Any) -> None:
+        above, _, last = member.rpartition("/")
+        for each in reach(document, above):
+            if isinstance(each, dict) and last in each:
+                each[last] = value(each[last]) if callable(value) else value
+
+    edited(name, says or f"takes another {member} than is said", *rows, edit=edit)
+
+
+def reach(document: Any, path: str) -> list[Any]:
+    """Return what is at a path like ``/linux/devices/*``; a ``*`` stands for every element."""
+    found = [document]
+    for part in path.strip("/").split("/") if path.strip("/") else ():
+        below: list[Any] = []
+        for each in found:
+            if part == "*" and isinstance(each, list):
+                below += each
+            elif isinstance(each, dict) and part in each:
+                below.append(each[part])
+        found = below
+    return found
+
+
+def objects(document: Any, path: str) -> list[dict[str, Any]]:
+    """Return the objects at a path, and nothing of what should be one and is none."""
+    return [each for each in reach(document, path) if isinstance(each, dict)]
 
 
 def around(module: Any, name: str, wrong: Callable[..., Any]) -> None:

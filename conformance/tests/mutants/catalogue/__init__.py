@@ -1,6 +1,33 @@
 """The catalogue of mutants, by chapter of the suite."""
 
-from conformance.tests.mutants.catalogue import config, hooks, lifecycle
+from conformance.tests.mutants.catalogue import (
+    cgroups,
+    config,
+    devices,
+    features,
+    hooks,
+    lifecycle,
+    linux,
+    mounts,
+    namespaces,
+    network,
+    process,
+    seccomp,
+)
 from conformance.tests.mutants.mutation import MUTANTS
 
-__all__ = ["MUTANTS", "config", "hooks", "lifecycle"]
+__all__ = [
+    "MUTANTS",
+    "cgroups",
+    "config",
+    "devices",
+    "features",
+    "hooks",
+    "lifecycle",
+    "linux",
+    "mounts",
+    "namespaces",
+    "network",
+    "process",
+    "seccomp",
+]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+import msgspec
 from conformance.tests.mutants.mutation import (
     COMPILING,
     altered,
@@ -12,6 +14,7 @@ from conformance.tests.mutants.mutation import (
     edited,
     everywhere,
     ignoring,
+    objects,
     of,
     plan,
     verb,
@@ -132,6 +135,64 @@ def _filled(content: bytes) -> bytes:
         return json.dumps(document).encode()
     except (ValueError, AttributeError, TypeError):
         return content
+
+
+# Version and unknown members
+
+
+@verb(
+    "takes-any-version-of-1",
+    "takes whatever begins like a version",
+    "config.version.semver",
+    verbs=COMPILING,
+)
+def _() -> None:
+    config.SEMVER = re.compile(r"1\..*", re.DOTALL)
+
+
+KNOWN = {each.encode_name for each in msgspec.structs.fields(config.Config)}
+#: Members of the spec that are for other platforms.
+OTHERS = {"solaris", "windows", "vm", "zos", "freebsd"}
+
+
+@verb(
+    "refuses-unknown-members",
+    "takes no member of the config that it does not know",
+    "config.extensibility.unknown-no-error",
+    verbs=COMPILING,
+)
+def _() -> None:
+    def decode(right: Any, content: bytes) -> Any:
+        found = right(content)
+        for name in json.loads(content).keys() - KNOWN - OTHERS:
+            raise ConfigError(f"/{name}", "unknown")
+        return found
+
+    around(config, "decode", decode)
+
+
+def _to_environ(document: Any) -> None:
+    unknown = sorted(document.keys() - KNOWN) if isinstance(document, dict) else []
+    for process in objects(document, "/process") if unknown else ():
+        process.setdefault("env", []).append(f"UNKNOWN={len(unknown)}")
+
+
+edited(
+    "does-something-with-unknown-members",
+    "tells the program of members that it does not know",
+    "config.extensibility.unknown-ignored",
+    edit=_to_environ,
+)
+
+
+@verb(
+    "refuses-older-versions",
+    "takes configs of the newest version only",
+    "config.version.older-minor-accepted",
+    verbs=COMPILING,
+)
+def _() -> None:
+    config.SEMVER = re.compile(r"1\.3\..*|[^1].*", re.DOTALL)
 
 
 # root
