@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from conformance.tests.mutants.mutation import (
@@ -114,12 +115,8 @@ edited(
     edit=_backwards,
 )
 DEVICES = "/linux/resources/devices/*"
-for member, row in (
-    ("type", "type-default-all"),
-    ("major", "numbers-default-all"),
-    ("access", "access-letters"),
-):
-    value = {"type": "b", "major": 1, "access": "r"}[member]
+for member, row in (("type", "type-default-all"), ("major", "numbers-default-all")):
+    value = {"type": "b", "major": 1}[member]
 
     def _filled(document: Any, member: str = member, value: Any = value) -> None:
         for each in objects(document, DEVICES):
@@ -153,7 +150,6 @@ for member, row in {
     "cpu/burst": "cpu.burst",
     "cpu/period": "cpu.period",
     "cpu/cpus": "cpu.cpus",
-    "cpu/mems": "cpu.mems",
     "cpu/idle": "cpu.idle",
     "pids/limit": "pids.limit",
     "blockIO/throttleReadBpsDevice": "blkio.throttle-bps.applied",
@@ -161,19 +157,28 @@ for member, row in {
     "rdma": "rdma.limits",
     "unified": "unified.value-written",
 }.items():
-    ignoring(f"ignores-{member.replace('/', '-')}", f"{RESOURCES}/{member}", f"linux.cgroups.{row}")
+    name = f"ignores-{member.replace('/', '-')}".lower()
+    ignoring(name, f"{RESOURCES}/{member}", f"linux.cgroups.{row}")
 for name, at in (("memory", "memory.minus-one-unlimited"), ("pids", "pids.limit-minus-one")):
     replacing(
         f"unlimited-{name}-is-much",
         f"{RESOURCES}/{name}/limit",
         lambda value: 2**20 if value == -1 else value,
         f"linux.cgroups.{at}",
+        says=f"limits {name} where -1 is said",
     )
+replacing(
+    "takes-the-next-nodes",
+    f"{RESOURCES}/cpu/mems",
+    lambda value: re.sub(r"\d+", lambda found: str(int(found[0]) + 1), value),
+    "linux.cgroups.cpu.mems",
+)
 replacing(
     "no-processes-are-any-number",
     f"{RESOURCES}/pids/limit",
     lambda value: -1 if value == 0 else value,
     "linux.cgroups.pids.limit-zero",
+    says="takes a limit of 0 processes for none",
 )
 plan(
     "limits-no-reservations",

@@ -13,8 +13,10 @@ from seatrial.oci import seccomp as filters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Change = Callable[[dict[str, Any]], object]
 
-def _saying(name: str, says: str, *rows: str, change: Callable[[dict[str, Any]], object]) -> None:
+
+def _saying(name: str, says: str, *rows: str, change: Change) -> None:
     """Add a mutant by what it says of itself; it does all that the runtime does."""
 
     @verb(name, says, *rows, verbs=("features",))
@@ -29,6 +31,14 @@ def _saying(name: str, says: str, *rows: str, change: Callable[[dict[str, Any]],
         features.document = document
 
 
+def _without(member: str) -> Change:
+    return lambda found: found.pop(member)
+
+
+def _with(**members: Any) -> Change:
+    return lambda found: found.update(members)
+
+
 # Versions
 
 for end, word in (("min", "Min"), ("max", "Max")):
@@ -36,25 +46,25 @@ for end, word in (("min", "Min"), ("max", "Max")):
         f"says-no-{end}-version",
         f"prints no ociVersion{word}",
         f"features.version.{end}-present",
-        change=lambda found, word=word: found.pop(f"ociVersion{word}"),
+        change=_without(f"ociVersion{word}"),
     )
     _saying(
         f"says-another-{end}-version",
         f"prints an ociVersion{word} that it does not accept",
         f"features.version.{end}-accepted",
-        change=lambda found, word=word: found.update({f"ociVersion{word}": "0.0.0"}),
+        change=_with(**{f"ociVersion{word}": "0.0.0"}),
     )
 _saying(
     "says-a-max-version-below-the-min",
     "prints an ociVersionMax that is smaller than ociVersionMin",
     "features.version.max-not-below-min",
-    change=lambda found: found.update(ociVersionMin="1.3.0", ociVersionMax="1.3.0-rc.1"),
+    change=_with(ociVersionMin="1.3.0", ociVersionMax="1.3.0-rc.1"),
 )
 _saying(
     "says-more-than-its-version-defines",
     "prints members of 1.3.0 as a runtime of 1.2.0",
     "features.version.no-later-properties",
-    change=lambda found: found.update(ociVersionMax="1.2.0"),
+    change=_with(ociVersionMax="1.2.0"),
 )
 
 # Members
@@ -63,19 +73,19 @@ _saying(
     "says-annotations-that-are-numbers",
     "prints annotations that are no strings",
     "features.annotations.map",
-    change=lambda found: found.update(annotations={"org.seatrial.number": 1}),
+    change=_with(annotations={"org.seatrial.number": 1}),
 )
 _saying(
     "says-unsafe-annotations-that-are-empty",
     "prints an empty name among potentiallyUnsafeConfigAnnotations",
     "features.unsafe-annotations.names-or-prefixes",
-    change=lambda found: found.update(potentiallyUnsafeConfigAnnotations=[""]),
+    change=_with(potentiallyUnsafeConfigAnnotations=[""]),
 )
 _saying(
     "says-a-text-for-a-list",
     "prints a text where there is to be a list",
     "features.structure.members-absent-or-null",
-    change=lambda found: found.update(mountOptions="all"),
+    change=_with(mountOptions="all"),
 )
 _saying(
     "says-an-option-that-it-does-not-know",
@@ -95,6 +105,16 @@ _saying(
     "features-linux.seccomp.supported-within-known",
     change=lambda found: found["linux"]["seccomp"].update(knownFlags=[]),
 )
+
+
+def _denying(member: str) -> Change:
+    def change(found: dict[str, Any]) -> None:
+        part = found["linux"][member]
+        part.get("idmap", part).update(enabled=False)
+
+    return change
+
+
 for name, member, row in (
     ("seccomp", "seccomp", "seccomp.enabled-truthful"),
     ("network-devices", "netDevices", "net-devices.truthful"),
@@ -104,9 +124,7 @@ for name, member, row in (
         f"denies-{name}",
         f"says that it has no {name}",
         f"features-linux.{row}",
-        change=lambda found, member=member: (
-            found["linux"][member].get("idmap", found["linux"][member]).update(enabled=False)
-        ),
+        change=_denying(member),
     )
 
 # What is listed, and not done
@@ -119,11 +137,11 @@ plan(
 )
 
 
-def _unable(name: str, row: str, table: dict[str, int], *keys: str) -> None:
+def _unable(name: str, rows: tuple[str, ...], table: dict[str, int], *keys: str) -> None:
     @verb(
         f"does-not-do-{name}",
         f"refuses {', '.join(keys)}, and lists it",
-        f"features-linux.{row}",
+        *(f"features-linux.{row}" for row in rows),
         verbs=COMPILING,
     )
     def _() -> None:
@@ -131,13 +149,14 @@ def _unable(name: str, row: str, table: dict[str, int], *keys: str) -> None:
             del table[key]
 
 
-_unable("ipc", "namespaces.listed-recognized", namespaces.FLAGS, "ipc")
-_unable("logging", "seccomp.actions-recognized", libseccomp.ACTIONS, "SCMP_ACT_LOG")
-_unable("masks", "seccomp.operators-recognized", libseccomp.OPERATORS, "SCMP_CMP_MASKED_EQ")
-_unable("a-known-flag", "seccomp.known-flags-recognized", filters.FLAGS, "SECCOMP_FILTER_FLAG_LOG")
-_unable("a-flag", "seccomp.supported-flags-supported", filters.FLAGS, "SECCOMP_FILTER_FLAG_LOG")
-_unable("interleaving", "memory-policy.modes-recognized", memory_policy.MODES, "MPOL_INTERLEAVE")
-_unable("static-nodes", "memory-policy.flags-recognized", memory_policy.FLAGS,
+_unable("ipc", ("namespaces.listed-recognized",), namespaces.FLAGS, "ipc")
+_unable("logging", ("seccomp.actions-recognized",), libseccomp.ACTIONS, "SCMP_ACT_LOG")
+_unable("masks", ("seccomp.operators-recognized",), libseccomp.OPERATORS, "SCMP_CMP_MASKED_EQ")
+_unable("a-flag", ("seccomp.known-flags-recognized", "seccomp.supported-flags-supported"),
+        filters.FLAGS, "SECCOMP_FILTER_FLAG_LOG")  # fmt: skip
+_unable("interleaving", ("memory-policy.modes-recognized",), memory_policy.MODES,
+        "MPOL_INTERLEAVE")  # fmt: skip
+_unable("static-nodes", ("memory-policy.flags-recognized",), memory_policy.FLAGS,
         "MPOL_F_STATIC_NODES")  # fmt: skip
 
 
@@ -149,7 +168,7 @@ _unable("static-nodes", "memory-policy.flags-recognized", memory_policy.FLAGS,
 )
 def _() -> None:
     known = tuple(each for each in libseccomp.ARCHITECTURES if each != "SCMP_ARCH_X86")
-    filters.ARCHITECTURES = known
+    setattr(filters, "ARCHITECTURES", known)  # noqa: B010 - a name that it imports
 
 
 def _without_kill(document: Any) -> None:

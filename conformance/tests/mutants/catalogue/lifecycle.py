@@ -31,7 +31,12 @@ STATE = ("state",)
 
 
 def _without(member: str, *rows: str) -> None:
-    @verb(f"state-without-{member}", f"prints a state that has no {member}", *rows, verbs=STATE)
+    @verb(
+        f"state-without-{member}".lower(),
+        f"prints a state that has no {member}",
+        *rows,
+        verbs=STATE,
+    )
     def _() -> None:
         around(runtime, "state", lambda right, *a, **k: _less(right(*a, **k), member))
 

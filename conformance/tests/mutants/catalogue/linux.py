@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from conformance.tests.mutants.mutation import (
@@ -58,9 +59,9 @@ for flag, bit in memory_policy.FLAGS.items():
         change=altered(of(Kind.MEMORY_POLICY), numbers=lambda op, bit=bit: (op.numbers[0] & ~bit,)),
     )
 replacing(
-    "takes-memory-from-the-first-node",
+    "takes-memory-from-the-next-nodes",
     f"{POLICY}/nodes",
-    lambda value: "0" if value else value,
+    lambda value: re.sub(r"\d+", lambda found: str(int(found[0]) + 1), value),
     "linux.memory-policy.nodes",
 )
 

@@ -12,6 +12,7 @@ from conformance.tests.mutants.mutation import (
     of,
     plan,
     replacing,
+    without,
 )
 
 from seatrial.oci.operations import Kind
@@ -195,6 +196,10 @@ def _forget(entry: dict[str, Any], *options: str, mappings: bool = False) -> Non
         entry.pop(name, None)
 
 
+def _forgetting(option: str) -> Callable[[dict[str, Any], bool], None]:
+    return lambda entry, _: _forget(entry, option, mappings=option in entry["options"])
+
+
 def _has_mapping(entry: dict[str, Any]) -> bool:
     return bool(entry.get("uidMappings") or entry.get("gidMappings"))
 
@@ -205,9 +210,7 @@ for option in ("idmap", "ridmap"):
         f"maps nothing where a mount has {option}",
         f"config.mounts.option.{option}",
         f"config.mounts.{option}.mapping-{'applied' if option == 'idmap' else 'recursive'}",
-        edit=lambda entry, _, option=option: _forget(
-            entry, option, mappings=option in entry["options"]
-        ),
+        edit=_forgetting(option),
     )
 _mapped(
     "idmap-needs-no-mapping",
@@ -243,7 +246,7 @@ _taking("ridmap-is-not-recursive", "ridmap", "idmap",
 _taking("idmap-is-recursive", "idmap", "ridmap")
 
 
-# The root's propagation, and what filesystems there are without being asked for
+# The root's propagation, and the default filesystems
 
 for name, other in (
     ("shared", "private"), ("slave", "shared"), ("private", "shared"), ("unbindable", "private"),
@@ -253,6 +256,7 @@ for name, other in (
         "/linux/rootfsPropagation",
         lambda value, name=name, other=other: other if value == name else value,
         f"linux.rootfs-propagation.{name}",
+        says=f"takes {other} for a rootfsPropagation of {name}",
     )
 
 
@@ -272,9 +276,7 @@ edited(
 for name in ("proc", "sys", "dev/pts", "dev/shm"):
     plan(
         f"mounts-no-{name.replace('/', '-')}",
-        f"does not mount /{name} by itself",
+        f"mounts nothing at /{name}",
         f"linux.default-filesystems.{name.replace('/', '-')}",
-        change=lambda ops, name=name: [
-            op for op in ops if op.pointer or op.kind != Kind.MOUNT or op.path != f"/{name}"
-        ],
+        change=without(of(Kind.MOUNT, path=f"/{name}")),
     )

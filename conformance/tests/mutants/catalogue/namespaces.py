@@ -37,15 +37,17 @@ def _listed(name: str, says: str, *rows: str, change: Callable[[list[Entry]], li
     edited(name, says, *rows, edit=edit)
 
 
+def _without_new(kind: str) -> Callable[[list[Entry]], list[Entry]]:
+    return lambda found: [each for each in found if each.get("type") != kind or each.get("path")]
+
+
 for kind in FLAGS:
     _listed(
         f"makes-no-{kind}-namespace",
         f"makes no namespaces of the type {kind}",
         f"linux.namespaces.{kind}-supported",
         "linux.namespaces.new-without-path",
-        change=lambda found, kind=kind: [
-            each for each in found if each.get("type") != kind or each.get("path")
-        ],
+        change=_without_new(kind),
     )
 
 
@@ -63,7 +65,7 @@ _listed(
 
 def _from_here(each: Entry) -> Entry:
     path = each.get("path")
-    return {**each, "path": os.path.realpath(path)} if isinstance(path, str) and path else each
+    return {**each, "path": os.path.abspath(path)} if isinstance(path, str) and path else each
 
 
 _listed(
@@ -81,7 +83,7 @@ def _type_of(path: str) -> int:
     except OSError:
         return 0
     try:
-        return ctypes.CDLL(None).ioctl(descriptor, NS_GET_NSTYPE)
+        return int(ctypes.CDLL(None).ioctl(descriptor, NS_GET_NSTYPE))
     finally:
         os.close(descriptor)
 

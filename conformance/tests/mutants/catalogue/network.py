@@ -114,7 +114,7 @@ _change(
     verbs=("delete",),
 )
 def _() -> None:
-    from pyroute2 import NetNS  # noqa: PLC0415 - as above
+    from pyroute2 import NetNS  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
 
     from seatrial.oci.store import Folder  # noqa: PLC0415
 

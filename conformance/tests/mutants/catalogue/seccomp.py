@@ -140,6 +140,10 @@ def _state(name: str, says: str, *rows: str, wrong: Callable[[dict[str, Any]], A
         around(listeners, "process_state", process_state)
 
 
+def _without(member: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda state: {key: value for key, value in state.items() if key != member}
+
+
 for member, *members_rows in (
     ("ociVersion", "seccomp-state.oci-version-present"),
     ("pid", "seccomp-state.pid-present"),
@@ -148,12 +152,10 @@ for member, *members_rows in (
     ("fds", "seccomp-state.fds-order", "seccomp.seccomp-fd-sent"),
 ):
     _state(
-        f"sends-no-{member}",
+        f"sends-no-{member}".lower(),
         f"sends a state that has no {member}",
         *(f"linux.{row}" for row in members_rows),
-        wrong=lambda state, member=member: {
-            key: value for key, value in state.items() if key != member
-        },
+        wrong=_without(member),
     )
 _state(
     "calls-the-descriptor-fd",

@@ -1,0 +1,147 @@
+"""The trial of one mutant: the tests of its rows are run on it, and an outcome found for each."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.conformance.errors import SeatrialError
+from seatrial.conformance.results import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conformance.tests.mutants.mutation import Mutant
+
+    from seatrial.conformance.verdicts import Verdict
+
+ROOT = Path(__file__).resolve().parents[3]
+COMMAND = Path(__file__).parent / "command.py"
+LAUNCHER = Path(sys.executable).parent / "seatrial-oci"
+TIMEOUT_S = 600
+#: A mutant that makes tests wait makes them wait for less; some ten times what a command takes.
+RUNTIME_TIMEOUT_S = 5
+#: Views of cgroups: what cannot be tried in the host's own may be in another.
+VIEWS = ("auto", "v2")
+#: Of pytest's exit statuses: the runtime cannot run one container.
+UNFIT = 3
+WRAPPER = """\
+#!/bin/sh
+before=
+for word; do
+    case $before in --root | --log | --log-format) before=; continue ;; esac
+    case $word in
+        --*) before=$word; continue ;;
+        {verbs}) exec {mutant} "$@" ;;
+    esac
+    break
+done
+exec {launcher} "$@"
+"""
+
+KILLED, SURVIVED, NOTED, NOT_APPLICABLE = "killed", "survived", "noted", "not applicable"
+#: All tests would have noticed, those of the row or not.
+KILLED_AT_ONCE = "killed at once"
+#: No test of the row fails, and one cannot say what it sees.
+BROKEN = "broken"
+BAD = {SURVIVED, BROKEN}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of a mutant: the outcome of each of its rows."""
+
+    mutant: Mutant
+    rows: dict[str, str]
+    seconds: float
+
+    @property
+    def bad(self) -> dict[str, str]:
+        """The rows whose tests have not noticed."""
+        return {row: outcome for row, outcome in self.rows.items() if outcome in BAD}
+
+
+@functools.cache
+def rows_with_tests() -> dict[str, dict[str, Any]]:
+    """Return the rows that have tests, by id."""
+    command = [str(LAUNCHER.with_name("seatrial")), "requirements", "list", "--status", "tested"]
+    found = subprocess.run(
+        [*command, "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {row["id"]: row for row in json.loads(found.stdout)}
+
+
+def try_out(mutant: Mutant) -> Trial:
+    """Run the tests of a mutant's rows on it, in another view where the first shows nothing."""
+    began = time.monotonic()
+    rows = dict.fromkeys(mutant.rows, NOT_APPLICABLE)
+    with tempfile.TemporaryDirectory(prefix="seatrial-mutant-") as folder:
+        for view in VIEWS:
+            left = [row for row, outcome in rows.items() if outcome == NOT_APPLICABLE]
+            if left:
+                rows |= _judged(mutant, left, Path(folder), view)
+    return Trial(mutant, rows, time.monotonic() - began)
+
+
+def _judged(mutant: Mutant, rows: list[str], folder: Path, view: str) -> dict[str, str]:
+    results = folder / f"{view}.jsonl"
+    tests = {test.partition("::")[0] for row in rows for test in rows_with_tests()[row]["tests"]}
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "conformance.tests.mutants.plugin"),
+        *("-p", "no:cacheprovider", *sorted(tests), "--results", str(results)),
+        *("--runtime", str(_wrapper(mutant, folder)), "--view", view),
+        *("--runtime-timeout", str(RUNTIME_TIMEOUT_S)),
+        *(word for row in rows for word in ("--requirement", row)),
+    ]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=TIMEOUT_S,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    try:
+        verdicts = Results.read(results).verdicts
+    except SeatrialError as error:
+        if view != VIEWS[0]:
+            return {}
+        if ended.returncode == UNFIT:
+            return dict.fromkeys(rows, KILLED_AT_ONCE)
+        print((ended.stdout + ended.stderr)[-2000:], error)
+        return dict.fromkeys(rows, BROKEN)
+    return {row: outcome_of(row, verdicts) for row in rows}
+
+
+def outcome_of(row: str, verdicts: Iterable[Verdict]) -> str:
+    """Return the outcome of a row by the verdicts of its tests."""
+    statuses = {verdict.status for verdict in verdicts if row in verdict.requirements}
+    if "fail" in statuses:
+        return KILLED
+    if "error" in statuses or not statuses:
+        return BROKEN
+    if "note" in statuses and rows_with_tests()[row]["testable"] == "partly":
+        return NOTED
+    return NOT_APPLICABLE if statuses == {"skip"} else SURVIVED
+
+
+def _wrapper(mutant: Mutant, folder: Path) -> Path:
+    """Write the mutant's command: verbs that are not changed go to the launcher, which is fast."""
+    path = folder / "seatrial-oci"
+    path.write_text(
+        WRAPPER.format(
+            verbs="|".join(mutant.verbs),
+            mutant=f"{sys.executable} -I {COMMAND} {mutant.name}",
+            launcher=LAUNCHER,
+        ),
+        encoding="ascii",
+    )
+    path.chmod(0o755)
+    return path
