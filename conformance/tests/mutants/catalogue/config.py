@@ -281,9 +281,27 @@ edited(
 
 
 @verb(
+    "needs-a-process",
+    "creates nothing without a process",
+    "config.process.optional-at-create",
+    verbs=COMPILING,
+)
+def _() -> None:
+    def decode(right: Any, content: bytes) -> Any:
+        found = right(content)
+        if found.process is None:
+            raise ConfigError("/process", "is missing")
+        return found
+
+    around(config, "decode", decode)
+
+
+@verb(
     "refuses-unknown-annotations",
     "takes no annotation that it does not know",
     "config.annotations.unknown-keys-ignored",
+    "config.annotations.image-keys-usable",
+    "config.annotations.values-may-be-empty",
     verbs=COMPILING,
 )
 def _() -> None:

@@ -51,6 +51,7 @@ _without("id", "runtime.state.id-present")
 _without("status", "runtime.state.status-present")
 _without("pid", "runtime.state.pid-when-created", "runtime.state.pid-when-running")
 _without("bundle", "runtime.state.bundle-present")
+_without("annotations", "runtime.state.annotations-from-config")
 
 
 def _with(name: str, says: str, *rows: str, **members: Any) -> None:
@@ -69,8 +70,17 @@ _with(
     "state-with-a-status-of-its-own",
     "calls every status by a word of its own",
     "runtime.state.status-extra-only-new-states",
+    "runtime.state.status-created",
+    "runtime.state.status-running",
+    "runtime.state.status-stopped",
     "runtime.state-query.returns-state",
     status="fine",
+)
+_with(
+    "state-with-a-relative-bundle",
+    "prints a bundle that is no absolute path",
+    "runtime.state.bundle-absolute",
+    bundle="bundle",
 )
 _with(
     "state-with-a-number-as-id",
@@ -301,6 +311,20 @@ _kill(
     "runtime.kill.not-alive-no-effect",
     wrong=_kill_deletes,
 )
+
+
+def _kill_what_runs(right: Any, identifier: str, sent: int, *, root: str, **options: Any) -> None:
+    if runtime.state(identifier, root=root)["status"] == "created":
+        raise WrongStatus(f"container {identifier} is created")
+    right(identifier, sent, root=root, **options)
+
+
+_kill(
+    "kill-refuses-what-is-created",
+    "sends no signal before start",
+    "runtime.kill.accepts-created",
+    wrong=_kill_what_runs,
+)
 _kill(
     "kill-always-kills",
     "sends KILL, whichever signal is asked for",
@@ -401,6 +425,7 @@ def _() -> None:
     "refuses what it should only warn of",
     "runtime.warnings.flow-unchanged",
     "config.process.capabilities.unmappable-warns",
+    "config.process.capabilities.ungrantable-no-failure",
     "config.hooks.poststop.failure-continues",
     verbs=ALL,
 )

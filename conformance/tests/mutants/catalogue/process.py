@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from conformance.tests.mutants.mutation import (
@@ -14,6 +15,7 @@ from conformance.tests.mutants.mutation import (
     replacing,
 )
 
+from seatrial.oci import scheduling
 from seatrial.oci.operations import Kind, Op
 
 PROCESS = "/process"
@@ -37,12 +39,15 @@ for member, value, row in (
         says = f"does not look at {PROCESS}/{member}"
         replacing(name, f"{PROCESS}/{member}", value, f"config.process.{row}", says=says)
 
-for kind in ("bounding", "effective", "inheritable", "permitted", "ambient"):
+# Of the effective set exec leaves nothing: for another user than root it is the ambient one then.
+for kind, *more in (
+    ("bounding",), ("inheritable",), ("permitted",), ("ambient", "effective"),
+):  # fmt: skip
     replacing(
         f"{kind}-capabilities-are-fewer",
         f"{PROCESS}/capabilities/{kind}",
         lambda names: names[1:] if isinstance(names, list) else names,
-        f"config.process.capabilities.{kind}-applied",
+        *(f"config.process.capabilities.{each}-applied" for each in (kind, *more)),
         says=f"leaves out the first of the {kind} capabilities",
     )
 
@@ -64,6 +69,33 @@ for policy in ("FIFO", "RR", "BATCH", "IDLE", "DEADLINE"):
         f"config.process.scheduler.policy.{policy.lower()}",
         edit=_without_scheduler(f"SCHED_{policy}"),
     )
+replacing(
+    "schedules-by-a-lower-priority",
+    f"{PROCESS}/scheduler/priority",
+    lambda value: value - 1 if value > 1 else value + 1,
+    "config.process.scheduler.priority",
+)
+replacing(
+    "schedules-by-a-longer-period",
+    f"{PROCESS}/scheduler/period",
+    lambda value: value * 2,
+    "config.process.scheduler.deadline-parameters",
+)
+
+
+def _known_scheduler(document: Any) -> None:
+    for process in objects(document, PROCESS):
+        for scheduler in objects(process, "/scheduler"):
+            if scheduler.get("policy") not in scheduling.POLICIES:
+                del process["scheduler"]
+
+
+edited(
+    "ignores-unknown-schedulers",
+    "ignores a scheduler of a policy that it does not know",
+    "config.process.scheduler.unknown-value-errors",
+    edit=_known_scheduler,
+)
 replacing(
     "drops-the-last-argument",
     f"{PROCESS}/args",
@@ -112,6 +144,13 @@ plan(
 
 # The root
 
+replacing(
+    "relative-roots-are-of-the-caller",
+    "/root/path",
+    os.path.abspath,
+    "config.root.path-absolute-or-bundle-relative",
+    says="takes a relative root.path from the working directory",
+)
 replacing(
     "makes-every-root-read-only",
     "/root",

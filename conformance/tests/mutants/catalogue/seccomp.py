@@ -25,7 +25,7 @@ WITH_ERRNO = {"SCMP_ACT_ERRNO", "SCMP_ACT_TRACE"}
 
 
 def _instead(table: dict[str, int], name: str, value: int, row: str, says: str) -> None:
-    short = name.removeprefix("SECCOMP_FILTER_FLAG_").removeprefix("SCMP_")
+    short = name.removeprefix("SECCOMP_FILTER_").removeprefix("SCMP_")
     short = short.lower().replace("_", "-")
 
     @verb(f"{short}-is-another", says, f"linux.seccomp.{row}", verbs=COMPILING)
@@ -53,6 +53,14 @@ for action, other in ACTIONS.items():
         other,
         f"action.{action.lower().replace('_', '-')}",
         f"takes another action for SCMP_ACT_{action}",
+    )
+for flag in ("LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"):
+    _instead(
+        filters.FLAGS,
+        f"SECCOMP_FILTER_FLAG_{flag}",
+        0,
+        f"flag.{flag.lower().replace('_', '-')}",
+        f"ignores SECCOMP_FILTER_FLAG_{flag}",
     )
 OPERATORS = {"NE": "EQ", "LT": "LE", "LE": "LT", "EQ": "GE", "GE": "GT", "GT": "GE",
              "MASKED_EQ": "EQ"}  # fmt: skip
@@ -175,6 +183,22 @@ _state(
     "linux.seccomp.one-state-per-connection",
     wrong=lambda state: json.dumps(state).encode() * 2,
 )
+
+
+@verb(
+    "always-seeks-the-agent",
+    "connects to listenerPath whatever the filter does",
+    "linux.seccomp.listener-ignored-without-notify",
+    verbs=COMPILING,
+)
+def _() -> None:
+    def of(right: Any, config: Any) -> Any:
+        found = config.linux.seccomp
+        path = found.listener_path if found is not None else ""
+        return listeners.Listener(path) if path else right(config)
+
+    around(listeners, "of", of)
+
 
 # How it is sent
 
