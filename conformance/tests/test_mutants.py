@@ -84,6 +84,14 @@ def test_one_failure_is_enough_and_an_error_is_none(statuses: list[Any], outcome
     assert outcome_of(HOSTNAME, [*verdicts, other]) == outcome
 
 
+def test_what_has_only_hung_is_in_doubt() -> None:
+    hung, wrong = (
+        Verdict("a.py::test", "crun", (HOSTNAME,), "fail", kind=kind) for kind in ("hung", "wrong")
+    )
+    assert outcome_of(HOSTNAME, [hung]) == "hung"
+    assert outcome_of(HOSTNAME, [hung, wrong]) == "killed"
+
+
 def test_a_note_is_enough_where_the_verdict_is_open() -> None:
     open_row = next(name for name, row in rows_with_tests().items() if row["testable"] == "partly")
     assert outcome_of(open_row, [Verdict("a.py::test", "crun", (open_row,), "note")]) == "noted"

@@ -27,8 +27,9 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMAND = Path(__file__).parent / "command.py"
 LAUNCHER = Path(sys.executable).parent / "seatrial-oci"
 TIMEOUT_S = 600
-#: A mutant that makes tests wait makes them wait for less; some ten times what a command takes.
-RUNTIME_TIMEOUT_S = 5
+#: What waits in vain should not wait for long; but where nothing else is wrong, it gets more time,
+#: for it may be that this host has much to do.
+SHORT_S, LONG_S = 4, 20
 #: Views of cgroups: what cannot be tried in the host's own may be in another.
 VIEWS = ("auto", "v2")
 #: Of pytest's exit statuses: the runtime cannot run one container.
@@ -50,6 +51,8 @@ exec {launcher} "$@"
 KILLED, SURVIVED, NOTED, NOT_APPLICABLE = "killed", "survived", "noted", "not applicable"
 #: All tests would have noticed, those of the row or not.
 KILLED_AT_ONCE = "killed at once"
+#: Killed, and all that was wrong is that something took too long.
+HUNG = "hung"
 #: No test of the row fails, and one cannot say what it sees.
 BROKEN = "broken"
 BAD = {SURVIVED, BROKEN}
@@ -86,22 +89,29 @@ def try_out(mutant: Mutant) -> Trial:
     """Run the tests of a mutant's rows on it, in another view where the first shows nothing."""
     began = time.monotonic()
     rows = dict.fromkeys(mutant.rows, NOT_APPLICABLE)
+    trial = functools.partial(_judged, mutant)
     with tempfile.TemporaryDirectory(prefix="seatrial-mutant-") as folder:
         for view in VIEWS:
             left = [row for row, outcome in rows.items() if outcome == NOT_APPLICABLE]
             if left:
-                rows |= _judged(mutant, left, Path(folder), view)
+                rows |= trial(left, Path(folder), view, SHORT_S)
+            doubtful = [row for row, outcome in rows.items() if outcome in {HUNG, KILLED_AT_ONCE}]
+            if doubtful:
+                rows |= trial(doubtful, Path(folder), view, LONG_S)
+    rows = {row: KILLED if outcome == HUNG else outcome for row, outcome in rows.items()}
     return Trial(mutant, rows, time.monotonic() - began)
 
 
-def _judged(mutant: Mutant, rows: list[str], folder: Path, view: str) -> dict[str, str]:
-    results = folder / f"{view}.jsonl"
+def _judged(
+    mutant: Mutant, rows: list[str], folder: Path, view: str, timeout_s: int
+) -> dict[str, str]:
+    results = folder / f"{view}-{timeout_s}.jsonl"
     tests = {test.partition("::")[0] for row in rows for test in rows_with_tests()[row]["tests"]}
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "conformance.tests.mutants.plugin"),
         *("-p", "no:cacheprovider", *sorted(tests), "--results", str(results)),
         *("--runtime", str(_wrapper(mutant, folder)), "--view", view),
-        *("--runtime-timeout", str(RUNTIME_TIMEOUT_S)),
+        *("--runtime-timeout", str(timeout_s)),
         *(word for row in rows for word in ("--requirement", row)),
     ]
     ended = subprocess.run(
@@ -122,9 +132,11 @@ def _judged(mutant: Mutant, rows: list[str], folder: Path, view: str) -> dict[st
 
 def outcome_of(row: str, verdicts: Iterable[Verdict]) -> str:
     """Return the outcome of a row by the verdicts of its tests."""
-    statuses = {verdict.status for verdict in verdicts if row in verdict.requirements}
+    own = [verdict for verdict in verdicts if row in verdict.requirements]
+    statuses = {verdict.status for verdict in own}
     if "fail" in statuses:
-        return KILLED
+        kinds = {verdict.kind for verdict in own if verdict.status == "fail"}
+        return HUNG if kinds == {HUNG} else KILLED
     if "error" in statuses or not statuses:
         return BROKEN
     if "note" in statuses and rows_with_tests()[row]["testable"] == "partly":

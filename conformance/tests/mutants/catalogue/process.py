@@ -129,12 +129,17 @@ plan(
 # Hooks
 
 for kind in ("createRuntime", "startContainer"):
-    for member, row in (("env", "env-as-environ"), ("args", "args-as-argv")):
-        ignoring(
-            f"calls-{kind}-hooks-without-{member}".lower(),
-            f"/hooks/{kind}/*/{member}",
-            f"config.hooks.{row}",
-        )
+    ignoring(
+        f"calls-{kind}-hooks-without-env".lower(),
+        f"/hooks/{kind}/*/env",
+        "config.hooks.env-as-environ",
+    )
+    replacing(
+        f"calls-{kind}-hooks-by-another-name".lower(),
+        f"/hooks/{kind}/*/args",
+        lambda value: ["hook", *value[1:]],
+        "config.hooks.args-as-argv",
+    )
 plan(
     "waits-for-hooks-for-ever",
     "ignores timeouts of hooks",
