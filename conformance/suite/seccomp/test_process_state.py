@@ -66,7 +66,7 @@ def test_a_long_state_has_its_descriptor_with_its_beginning(harness: Harness, ag
     # More than is read at once, and less than a socket holds that nobody reads yet.
     metadata = "m" * 100_000
     with delivered(harness, agent, listenerMetadata=metadata) as (_, delivery):
-        assert delivery.state["metadata"] == metadata
+        assert delivery.state.get("metadata") == metadata
         assert len(delivery.parts) > 1
         assert [bool(part.descriptors) for part in delivery.parts[:2]] == [True, False]
 
@@ -75,7 +75,7 @@ def test_a_long_state_has_its_descriptor_with_its_beginning(harness: Harness, ag
 @for_both_times
 def test_every_descriptor_has_a_name(harness: Harness, agent: Agent, *, late: bool) -> None:
     with delivered(harness, agent, late=late) as (_, delivery):
-        names = delivery.state["fds"]
+        names = delivery.state.get("fds", [])
         assert "seccompFd" in names
         assert len(names) == len(delivery.descriptors)
 

@@ -52,8 +52,6 @@ plan(
     "gives-cgroups-to-nobody",
     "leaves cgroups to root",
     "linux.cgroups.ownership.iff-rw-cgroup-mount",
-    "linux.cgroups.ownership.owner-is-process-uid",
-    "linux.cgroups.ownership.existing-delegate-files-changed",
     change=without(OWNED),
 )
 plan(

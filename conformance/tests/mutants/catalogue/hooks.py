@@ -89,6 +89,7 @@ plan(
     "calls no further poststop hooks after one that failed, and removes nothing",
     "config.hooks.poststop.failure-continues",
     "config.hooks.poststop.failure-warns",
+    "runtime.warnings.flow-unchanged",
     change=altered(those("poststop"), flags=0),
 )
 

@@ -423,10 +423,8 @@ def _() -> None:
 @verb(
     "a-warning-is-an-error",
     "refuses what it should only warn of",
-    "runtime.warnings.flow-unchanged",
     "config.process.capabilities.unmappable-warns",
     "config.process.capabilities.ungrantable-no-failure",
-    "config.hooks.poststop.failure-continues",
     verbs=ALL,
 )
 def _() -> None:

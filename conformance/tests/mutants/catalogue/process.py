@@ -128,23 +128,18 @@ plan(
 
 # Hooks
 
-for kind in ("createRuntime", "startContainer"):
-    ignoring(
-        f"calls-{kind}-hooks-without-env".lower(),
-        f"/hooks/{kind}/*/env",
-        "config.hooks.env-as-environ",
-    )
-    replacing(
-        f"calls-{kind}-hooks-by-another-name".lower(),
-        f"/hooks/{kind}/*/args",
-        lambda value: ["hook", *value[1:]],
-        "config.hooks.args-as-argv",
-    )
+ignoring("calls-hooks-without-env", "/hooks/startContainer/*/env", "config.hooks.env-as-environ")
+replacing(
+    "calls-hooks-by-another-name",
+    "/hooks/createRuntime/*/args",
+    lambda value: ["hook", *value[1:]],
+    "config.hooks.args-as-argv",
+)
 plan(
     "waits-for-hooks-for-ever",
-    "ignores timeouts of hooks",
+    "ignores timeouts of hooks.createRuntime",
     "config.hooks.timeout-aborts",
-    change=altered(of(Kind.HOOK), numbers=lambda op: (op.numbers[0], 0)),
+    change=altered(of(Kind.HOOK, at="/hooks/createRuntime"), numbers=lambda op: (op.numbers[0], 0)),
 )
 
 # The root

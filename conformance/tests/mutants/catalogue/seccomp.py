@@ -54,7 +54,7 @@ for action, other in ACTIONS.items():
         f"action.{action.lower().replace('_', '-')}",
         f"takes another action for SCMP_ACT_{action}",
     )
-for flag in ("LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"):
+for flag in ("LOG", "WAIT_KILLABLE_RECV"):
     _instead(
         filters.FLAGS,
         f"SECCOMP_FILTER_FLAG_{flag}",
