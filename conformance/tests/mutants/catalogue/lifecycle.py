@@ -61,10 +61,10 @@ def _with(name: str, says: str, *rows: str, **members: Any) -> None:
 
 
 _with(
-    "state-of-version-0",
-    "prints a version that is not that of the spec in force",
-    "runtime.state.schema-valid",
-    ociVersion="0.0.1",
+    "state-of-a-word-for-a-version",
+    "prints a version that is none by Semantic Versioning",
+    "runtime.state.oci-version-present",
+    ociVersion="v1",
 )
 _with(
     "state-with-a-status-of-its-own",

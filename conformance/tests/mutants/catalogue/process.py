@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from conformance.tests.mutants.mutation import (
@@ -145,11 +144,11 @@ plan(
 # The root
 
 replacing(
-    "relative-roots-are-of-the-caller",
+    "absolute-roots-are-of-the-bundle",
     "/root/path",
-    os.path.abspath,
+    lambda value: value.lstrip("/") if isinstance(value, str) else value,
     "config.root.path-absolute-or-bundle-relative",
-    says="takes a relative root.path from the working directory",
+    says="takes an absolute root.path from the bundle",
 )
 replacing(
     "makes-every-root-read-only",
