@@ -3,7 +3,7 @@
 A mutant is *killed* when a test of each of its rows fails on it, *survives* when those of a row
 pass, and is *not applicable* where the rows' tests are skipped on this host.  Of a row of which the
 spec leaves the verdict open, the tests make a note, which may be all that a mutant changes:
-*noted*.  What cannot even run one container is *killed at once*, which says little of a row.
+*noted*.  There is no smoke test: it is for the tests of the rows to notice.
 """
 
 from __future__ import annotations

@@ -32,8 +32,6 @@ TIMEOUT_S = 600
 SHORT_S, LONG_S = 4, 20
 #: Views of cgroups: what cannot be tried in the host's own may be in another.
 VIEWS = ("auto", "v2")
-#: Of pytest's exit statuses: the runtime cannot run one container.
-UNFIT = 3
 WRAPPER = """\
 #!/bin/sh
 before=
@@ -49,8 +47,6 @@ exec {launcher} "$@"
 """
 
 KILLED, SURVIVED, NOTED, NOT_APPLICABLE = "killed", "survived", "noted", "not applicable"
-#: All tests would have noticed, those of the row or not.
-KILLED_AT_ONCE = "killed at once"
 #: Killed, and all that was wrong is that something took too long.
 HUNG = "hung"
 #: No test of the row fails, and one cannot say what it sees.
@@ -95,9 +91,8 @@ def try_out(mutant: Mutant) -> Trial:
             left = [row for row, outcome in rows.items() if outcome == NOT_APPLICABLE]
             if left:
                 rows |= trial(left, Path(folder), view, SHORT_S)
-            doubtful = [row for row, outcome in rows.items() if outcome in {HUNG, KILLED_AT_ONCE}]
-            if doubtful:
-                rows |= trial(doubtful, Path(folder), view, LONG_S)
+            for row in [row for row, outcome in rows.items() if outcome == HUNG]:
+                rows |= trial([row], Path(folder), view, LONG_S)
     rows = {row: KILLED if outcome == HUNG else outcome for row, outcome in rows.items()}
     return Trial(mutant, rows, time.monotonic() - began)
 
@@ -113,6 +108,7 @@ def _judged(
         *("--runtime", str(_wrapper(mutant, folder)), "--view", view),
         *("--runtime-timeout", str(timeout_s)),
         *(word for row in rows for word in ("--requirement", row)),
+        *(["--exitfirst"] if timeout_s == LONG_S else []),
     ]
     ended = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=TIMEOUT_S,
@@ -123,8 +119,6 @@ def _judged(
     except SeatrialError as error:
         if view != VIEWS[0]:
             return {}
-        if ended.returncode == UNFIT:
-            return dict.fromkeys(rows, KILLED_AT_ONCE)
         print((ended.stdout + ended.stderr)[-2000:], error)
         return dict.fromkeys(rows, BROKEN)
     return {row: outcome_of(row, verdicts) for row in rows}

@@ -149,7 +149,7 @@ def _unable(name: str, rows: tuple[str, ...], table: dict[str, int], *keys: str)
             del table[key]
 
 
-_unable("ipc", ("namespaces.listed-recognized",), namespaces.FLAGS, "ipc")
+_unable("cgroup", ("namespaces.listed-recognized",), namespaces.FLAGS, "cgroup")
 _unable("logging", ("seccomp.actions-recognized",), libseccomp.ACTIONS, "SCMP_ACT_LOG")
 _unable("masks", ("seccomp.operators-recognized",), libseccomp.OPERATORS, "SCMP_CMP_MASKED_EQ")
 _unable("a-flag", ("seccomp.known-flags-recognized", "seccomp.supported-flags-supported"),

@@ -7,6 +7,7 @@ from typing import Any
 from conformance.tests.mutants.mutation import (
     ALL,
     COMPILING,
+    MUTANTS,
     altered,
     around,
     backwards,
@@ -19,6 +20,7 @@ from conformance.tests.mutants.mutation import (
 )
 
 from seatrial.oci import log, runtime
+from seatrial.oci.errors import OCIError
 from seatrial.oci.hooks import IN_CONTAINER, ONLY_WARN
 from seatrial.oci.operations import Kind, Op, Stage
 
@@ -88,10 +90,23 @@ plan(
     "ends-with-the-first-poststop-hook-that-fails",
     "calls no further poststop hooks after one that failed, and removes nothing",
     "config.hooks.poststop.failure-continues",
-    "config.hooks.poststop.failure-warns",
-    "runtime.warnings.flow-unchanged",
     change=altered(those("poststop"), flags=0),
 )
+
+
+@verb(
+    "a-failing-poststop-hook-is-an-error",
+    "fails to delete a container if a poststop hook fails",
+    "config.hooks.poststop.failure-warns",
+    "runtime.warnings.flow-unchanged",
+    verbs=(*COMPILING, "delete"),
+)
+def _() -> None:
+    def warn(message: str) -> None:
+        raise OCIError(message)
+
+    MUTANTS["ends-with-the-first-poststop-hook-that-fails"].apply()
+    everywhere(log.warn, warn)
 
 
 @verb(
