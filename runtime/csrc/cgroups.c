@@ -94,10 +94,13 @@ int op_make_directories(struct context *context, const struct op *op) {
     memcpy(path, whole, length + 1);
     int error = 0;
     bool is_new = false;
-    // Another container's end may take a folder above away again in between.
-    for (int tries = 0; tries < 100; tries++)
-        if ((error = make_directories(op, path, length, &is_new)) != ENOENT)
+    // Another container's end may take a folder above away again in between, or, for who has a file
+    // of it open already, the device (ENODEV).
+    for (int tries = 0; tries < 100; tries++) {
+        error = make_directories(op, path, length, &is_new);
+        if (error != ENOENT && error != ENODEV)
             break;
+    }
     const char *owner = plan_string(context->plan, op->text);
     if (!error && op->flags & MARK)
         setxattr(path, container, owner, strlen(owner), 0);
