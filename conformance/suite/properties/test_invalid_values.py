@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from seatrial.conformance.harness import Harness
 
+#: Without these a container is in its caller's mount namespace, and what it mounts there stays.
+_PLACES = {"/linux", "/linux/namespaces"}
 #: There is nothing to be gained by smaller wrong values.
 _wrong = settings(max_examples=1, phases=[Phase.generate])
 
@@ -122,6 +124,6 @@ def test_null_is_refused_or_taken_for_something_at_every_member(
     harness: Harness, request: pytest.FixtureRequest, data: st.DataObject
 ) -> None:
     known = members(request.config.getoption("--spec"))
-    member = data.draw(st.sampled_from(known))
+    member = data.draw(st.sampled_from([each for each in known if each.pointer not in _PLACES]))
     result = harness.attempt(member.within(harness.config("exit", "0"), None))
     assert result.ok or result.failed
