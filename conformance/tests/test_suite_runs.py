@@ -333,3 +333,13 @@ def test_a_wrong_expectation_is_told_before_anything_runs(good: Adapter, trial: 
     file = trial.folder / f"{good.name}.toml"
     assert ran.complaint[0] == f"seatrial: expectations {file}, entry 1: unknown key reazon"
     assert not (trial.folder / "r.jsonl").exists()
+
+
+def test_a_failure_that_utf_8_cannot_say_comes_from_a_worker_of_pytest_xdist(
+    trial: Trial, good: Adapter
+) -> None:
+    suite(trial, f'@requirement("{KILL}")\ndef test_one(harness):\n    assert "\\ud800" == ""\n')
+    ran = trial("--runtime", good.name, "-n", "1", "--results", "results.jsonl")
+    assert ran.status == 1
+    (verdict,) = Results.read(trial.folder / "results.jsonl").verdicts
+    assert verdict.status == "fail"

@@ -50,6 +50,10 @@ def attach(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
             "runtimes": item.config.stash[KEY].runtimes,
         }
         vars(report)[_MEMBER] = json.dumps(line)
+        if report.failed:
+            # As it travels from a worker of pytest-xdist, which takes no lone surrogates.
+            text = str(report.longrepr)
+            report.longrepr = text.encode(errors="backslashreplace").decode()
 
 
 def verdict_of(report: pytest.TestReport) -> Verdict | None:
