@@ -53,7 +53,7 @@ SEED = {
         "SHOULD": (20, 7, 7),
         "SHOULD-NOT": (2, 1, 0),
         "MAY": (8, 3, 6),
-        "IMPLIED": (56, 25, 1),
+        "IMPLIED": (55, 26, 1),
     },
     "config-linux.md": {
         "MUST": (60, 7, 5),
