@@ -241,7 +241,9 @@ browser: setup ## open the reports' pages in a headless browser, which is instal
 	done
 	[ -n "$${found:-}" ] || $(MAKE) packages PACKAGES=chromium-headless-shell
 	echo "== testing the reports' pages in a browser"
-	$(BIN)/pytest -q conformance/tests/browser perf/tests/reading/browser $(ARGS)
+	# One process each: Playwright's loop is one per process.
+	$(BIN)/pytest -q conformance/tests/browser $(ARGS)
+	$(BIN)/pytest -q perf/tests/reading/browser $(ARGS)
 
 # Apart from `make test`: it takes about as long as all of that.
 .PHONY: mutants
