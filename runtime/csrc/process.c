@@ -200,16 +200,6 @@ int op_capabilities(struct context *context, const struct op *op) {
     (void)context;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
-    if (op->flags & 1) {
-        if (syscall(SYS_capget, &header, data) != 0)
-            return errno;
-        for (int i = 0; i < 2; i++) {
-            data[i].effective |= (uint32_t)(op->number[0] >> (32 * i));
-            data[i].permitted |= (uint32_t)(op->number[1] >> (32 * i));
-            data[i].inheritable |= (uint32_t)(op->number[2] >> (32 * i));
-        }
-        return checked(syscall(SYS_capset, &header, data));
-    }
     for (int i = 0; i < 2; i++) {
         data[i].effective = (uint32_t)(op->number[0] >> (32 * i));
         data[i].permitted = (uint32_t)(op->number[1] >> (32 * i));

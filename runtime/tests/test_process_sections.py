@@ -170,7 +170,16 @@ def test_capabilities_that_depend_on_one_another_are_what_the_kernel_can_grant(
 def test_power_to_load_a_filter_lasts_only_up_to_exec() -> None:
     ops = list(capabilities.grant(capabilities.Sets(1, 1, 1, 0, 0), for_filter=True))
     assert ops[0].numbers == (1 | capabilities.SYS_ADMIN, 1 | capabilities.SYS_ADMIN, 0)
-    assert not list(capabilities.grant(None, for_filter=False))
+
+
+def test_a_process_without_capabilities_keeps_none() -> None:
+    config = config_of(process={})
+    assert config.process is not None
+    ops = list(process.compile(config.process, config, keyring="_ses.x"))
+    kept = {op.kind: op.numbers for op in ops}
+    assert kept[Kind.BOUNDING] == (0,)
+    assert kept[Kind.CAPABILITIES] == (0, 0, 0)
+    assert kept[Kind.AMBIENT] == (0,)
 
 
 def test_a_filter_is_the_last_thing_before_exec() -> None:

@@ -141,8 +141,9 @@ class Bundle:
 
 
 def bundle_in(folder: Path, command: Path, user: int = 0) -> Iterator[Bundle]:
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
+    for each in (folder, *folder.parents):
+        if each.name.startswith(("pytest-", "popen-")) or each == folder:
+            each.chmod(0o755)
     bundle = Bundle(folder / "bundle", command, user)
     yield bundle
     bundle.delete()

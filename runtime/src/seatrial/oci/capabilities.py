@@ -1,6 +1,7 @@
 """Capability sets as bit masks (capabilities(7); config.md, "Linux Process").
 
-A capability that cannot be mapped or granted is a warning and not an error.
+A capability that cannot be mapped or granted is a warning and not an error.  A process without
+``capabilities`` has none: what is not asked for is not given (decision 22).
 """
 
 from __future__ import annotations
@@ -64,7 +65,6 @@ NAMES = [
 NUMBERS = {f"CAP_{name}": number for number, name in enumerate(NAMES)}
 SYS_ADMIN = 1 << NUMBERS["CAP_SYS_ADMIN"]
 BASE = "/process/capabilities"
-ADD = 1
 
 
 @functools.cache
@@ -144,7 +144,7 @@ def bound(wanted: Capabilities, found: Sets) -> Op:
     )
 
 
-def grant(found: Sets | None, *, for_filter: bool) -> Iterator[Op]:
+def grant(found: Sets, *, for_filter: bool) -> Iterator[Op]:
     """Yield what is done after the ids changed.
 
     ``for_filter`` keeps CAP_SYS_ADMIN, without which no filter can be loaded, up to exec.  It ends
@@ -154,27 +154,17 @@ def grant(found: Sets | None, *, for_filter: bool) -> Iterator[Op]:
     """
     extra = SYS_ADMIN if for_filter else 0
     says = ", and CAP_SYS_ADMIN up to exec to load a filter" if for_filter else ""
-    if found is not None:
-        yield Op(
-            Kind.CAPABILITIES,
-            Stage.START,
-            f"set effective, permitted and inheritable capabilities{says}",
-            BASE,
-            numbers=(found.effective | extra, found.permitted | extra, found.inheritable),
-        )
-        yield Op(
-            Kind.AMBIENT,
-            Stage.START,
-            "set ambient capabilities",
-            f"{BASE}/ambient",
-            numbers=(found.ambient,),
-        )
-    elif for_filter:
-        yield Op(
-            Kind.CAPABILITIES,
-            Stage.START,
-            "make CAP_SYS_ADMIN effective up to exec, to load a filter",
-            "/linux/seccomp",
-            flags=ADD,
-            numbers=(extra, 0, 0),
-        )
+    yield Op(
+        Kind.CAPABILITIES,
+        Stage.START,
+        f"set effective, permitted and inheritable capabilities{says}",
+        BASE,
+        numbers=(found.effective | extra, found.permitted | extra, found.inheritable),
+    )
+    yield Op(
+        Kind.AMBIENT,
+        Stage.START,
+        "set ambient capabilities",
+        f"{BASE}/ambient",
+        numbers=(found.ambient,),
+    )

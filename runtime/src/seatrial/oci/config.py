@@ -108,7 +108,7 @@ class Process(Spec, frozen=True):
     env: list[Text] = []
     user: User = User()
     apparmor_profile: Text = ""
-    capabilities: Capabilities | None = None
+    capabilities: Capabilities = Capabilities()
     no_new_privileges: bool = False
     oom_score_adj: Annotated[int, Meta(ge=-1000, le=1000)] | None = None
     rlimits: list[Rlimit] = []

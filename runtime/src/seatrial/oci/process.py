@@ -221,11 +221,9 @@ def _search_path(process: Process) -> str:
 
 def _credentials(process: Process, config: Config, *, with_filter: bool) -> Iterator[Op]:
     user, wanted = process.user, process.capabilities
-    sets = None
-    if wanted is not None:
-        granted = capabilities.every() if _in_user_namespace(config) else capabilities.held()
-        sets = capabilities.sets(wanted, granted=granted)
-        yield capabilities.bound(wanted, sets)
+    granted = capabilities.every() if _in_user_namespace(config) else capabilities.held()
+    sets = capabilities.sets(wanted, granted=granted)
+    yield capabilities.bound(wanted, sets)
     if user.umask is not None:
         yield Op(
             Kind.UMASK,

@@ -139,14 +139,13 @@ def _process(call: Call, identifier: str, args: list[str]) -> Process:
             user, additional_gids=[_id(each) for each in call.values("additional-gids")]
         )
     if call.values("cap"):
-        sets = capabilities or config.Capabilities()
         more = call.values("cap")
         capabilities = config.Capabilities(
-            bounding=[*sets.bounding, *more],
-            effective=[*sets.effective, *more],
-            inheritable=sets.inheritable,
-            permitted=[*sets.permitted, *more],
-            ambient=sets.ambient,
+            bounding=[*capabilities.bounding, *more],
+            effective=[*capabilities.effective, *more],
+            inheritable=capabilities.inheritable,
+            permitted=[*capabilities.permitted, *more],
+            ambient=capabilities.ambient,
         )
     return msgspec.structs.replace(
         base, user=user, capabilities=capabilities, env=[*base.env, *call.values("env")]
