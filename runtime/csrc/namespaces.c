@@ -24,9 +24,9 @@ static int *slot_of(struct context *context, const struct op *op) {
 }
 
 // path: the file; flags: the type's clone(2) flag. A file of another type is refused here, before
-// any namespace is entered.
+// any namespace is entered, and nobody waits for the other end of a FIFO.
 int op_open_namespace(struct context *context, const struct op *op) {
-    int fd = open(plan_string(context->plan, op->path), O_RDONLY | O_CLOEXEC);
+    int fd = open(plan_string(context->plan, op->path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return errno;
     int type = ioctl(fd, NS_GET_NSTYPE);

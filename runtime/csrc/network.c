@@ -181,7 +181,7 @@ static int move_device(const struct side *from, const struct side *to, int devic
 
 static int open_side(const char *path, struct side *side) {
     side->socket = -1;
-    side->file = open(path, O_RDONLY | O_CLOEXEC);
+    side->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (side->file < 0)
         return errno;
     side->socket = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);

@@ -240,3 +240,11 @@ def test_cgroups_of_an_exec_are_given_by_controller(
 def test_other_cgroups_of_an_exec_are_wrong_usage(words: list[str]) -> None:
     with pytest.raises(Usage, match="--cgroup"):
         exec_.cgroups_of(words)
+
+
+def test_a_pipe_where_a_namespace_should_be_is_refused_and_not_waited_for(made: Made) -> None:
+    os.mkfifo(made.bundle / "fifo")
+    namespaces = [{"type": "mount"}, {"type": "network", "path": str(made.bundle / "fifo")}]
+    made.configure("true", linux={"namespaces": namespaces})
+    with pytest.raises(OperationError, match="fifo, which has to be a network namespace"):
+        made.container.create()
