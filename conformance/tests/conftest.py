@@ -118,6 +118,7 @@ class Trial:
         assert not [*self.tmpdir.glob("seatrial-*")]
         for top in ("", "/*"):
             assert not glob.glob(f"/sys/fs/cgroup{top}/seatrial/{pid}-*")
+        assert not glob.glob(f"/sys/fs/cgroup/seatrial-{pid}-*")
         assert not [path for path in glob.glob("/proc/[0-9]*") if _carries(path, pid)]
         assert f"seatrial-{pid}-" not in Path("/proc/self/mountinfo").read_text()
 

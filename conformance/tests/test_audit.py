@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seatrial.conformance import audit, namespaces, processes
+from seatrial.conformance import audit, cgroups, namespaces, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,24 @@ def test_a_cgroup_is_found_and_cleared(session: Session, auditor: Auditor) -> No
     assert auditor.leaks() == [f"cgroup {path.parent}", f"cgroup {path}"]
     auditor.clear()
     assert auditor.leaks() == []
+
+
+def test_what_is_made_beside_the_hierarchies_is_found_and_cleared(
+    session: Session, auditor: Auditor
+) -> None:
+    # As a runtime does to whom ../.. in a cgroupsPath means something.
+    if cgroups.ROOT in {each.path for each in session.cgroups.hierarchies}:
+        assert session.cgroups.strays() == []
+        return
+    stray = cgroups.ROOT / f"{session.cgroups.path.replace('/', '-').strip('-')}-c1"
+    own = cgroups.ROOT / session.cgroups.path.strip("/")
+    for folder in (stray, own):
+        folder.mkdir(parents=True)
+        (folder / "cgroup.procs").write_text("1")
+    assert auditor.leaks() == [f"no cgroup, but {path}" for path in sorted((str(own), str(stray)))]
+    auditor.clear()
+    assert auditor.leaks() == []
+    assert not own.parent.exists()
 
 
 def test_a_process_in_a_cgroup_is_found_and_cleared_with_it(

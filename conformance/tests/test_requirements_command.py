@@ -235,7 +235,7 @@ def test_a_broken_registry_is_an_error(
 def test_coverage_counts_per_document_and_level(run: Run, capsys: Output) -> None:
     assert run("coverage") == 0
     output = capsys.readouterr().out
-    lines = output.splitlines()
+    lines = output[: output.index("\nMUST, MUST-NOT and REQUIRED:")].splitlines()
     assert lines[0].split() == [
         "document",
         "level",
@@ -266,6 +266,33 @@ def test_coverage_as_json_has_the_same_counts(run: Run, capsys: Output) -> None:
             line[status] for line in table if line["document"] != "all" and line["level"] != "all"
         ]
         assert sum(parts) == total[status]
+
+
+def test_coverage_says_of_each_row_that_is_not_tested_why(run: Run, capsys: Output) -> None:
+    assert run("coverage") == 0
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 100
+    said = output[output.index("\nMUST, MUST-NOT and REQUIRED:") :]
+    registry = Registry.load(requirements_directory())
+    binding = [row for row in registry.values() if row.level in {"MUST", "MUST-NOT", "REQUIRED"}]
+    reasons = sum(row.untested is not None for row in binding)
+    assert (
+        f"MUST, MUST-NOT and REQUIRED: {len(binding)}, of which 1 are tested, {reasons} are not for"
+        f" a reason, {len(binding) - reasons - 1} are neither\n" in said
+    )
+    rows = [row for row in registry.values() if row.level not in {"MAY", "IMPLIED"}]
+    assert [row.id for row in rows if f"  {row.id}\n" not in said] == [*TESTS]
+    flat = " ".join(said.split())
+    assert [row.id for row in rows if " ".join((row.untested or "").split()) not in flat] == []
+    assert "runtime.kill.delivers-signal missing: neither a test nor a reason" in flat
+
+
+def test_coverage_may_be_asked_for_as_a_flag(run: Run, capsys: Output) -> None:
+    for words in ([], ["--format", "json"]):
+        assert run("coverage", *words) == 0
+        as_command = capsys.readouterr().out
+        assert run("--coverage", *words) == 0
+        assert capsys.readouterr().out == as_command
 
 
 # --- check ---

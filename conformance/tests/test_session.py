@@ -103,7 +103,7 @@ def test_sessions_follow_one_another_and_their_ids_do_not_repeat(good: Adapter) 
 KILLED = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[2]
-from seatrial.conformance import adapters
+from seatrial.conformance import adapters, cgroups
 from seatrial.conformance.harness import Harness
 from seatrial.conformance.session import Session
 with Session(adapters.find(sys.argv[1])) as session:
@@ -113,6 +113,10 @@ with Session(adapters.find(sys.argv[1])) as session:
     if sys.argv[3] == "elsewhere":
         del config["linux"]["namespaces"][0]  # no pid namespace: its processes end one by one
         config["linux"]["cgroupsPath"] = session.cgroups.path + "/a/b"
+        if not (cgroups.ROOT / "cgroup.procs").exists():  # the hierarchies are in a tmpfs
+            stray = cgroups.ROOT / session.cgroups.path.strip("/").replace("/", "-")
+            stray.mkdir()
+            (stray / "cgroup.procs").touch()
     with harness.running(config) as container:
         print(container.pid, flush=True)
         sys.stdin.read()

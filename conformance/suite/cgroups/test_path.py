@@ -117,27 +117,23 @@ def test_an_odd_path_generates_an_error_or_stays_below_the_mount_point(
     config = placed(harness, path.format(run=harness.cgroup, name=name))
     beside = [ROOT / name, *(each.path.parent / name for each in placement.in_use())]
     tops = (f"{harness.cgroup}/{name}", f"{harness.cgroup}/{name}-2", f"/{name}")
-    try:
-        with harness.container(config) as container, cleared(*tops):
-            if container.create().failed:
-                harness.note(f"{path} is refused")
-                return
-            found = moved(Placement(container))
-            assert found
-            hierarchies = Placement(container).hierarchies
-            assert all(
-                placement.folder(hierarchy, where).is_dir()
-                for hierarchy, where in Placement(container).paths.items()
-            )
-            folders = {each.path for each in hierarchies}
-            assert [each for each in beside if each.parent not in folders and each.exists()] == []
-            assert container.kill("KILL").ok
-            container.wait()
-            assert container.delete().ok
-    finally:
-        for folder in beside:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    with harness.container(config) as container, cleared(*tops):
+        if container.create().failed:
+            # The auditor sees whether something was made where it should not be.
+            harness.note(f"{path} is refused")
+            return
+        found = moved(Placement(container))
+        assert found
+        hierarchies = Placement(container).hierarchies
+        assert all(
+            placement.folder(hierarchy, where).is_dir()
+            for hierarchy, where in Placement(container).paths.items()
+        )
+        folders = {each.path for each in hierarchies}
+        assert [each for each in beside if each.parent not in folders and each.exists()] == []
+        assert container.kill("KILL").ok
+        container.wait()
+        assert container.delete().ok
 
 
 #: Limits that a cgroup has had before: controller, the names of its file, and a value.

@@ -28,6 +28,7 @@ class Snapshot:
 
     mounts: Counter[str]
     cgroups: frozenset[str]
+    strays: frozenset[str]
     processes: frozenset[int]
     state: frozenset[str]
     namespaces: frozenset[str]
@@ -48,6 +49,7 @@ class Auditor:
         return Snapshot(
             mounts=Counter(f"{each.fstype} on {each.target}" for each in namespaces.mounts()),
             cgroups=frozenset(str(path) for path in self._cgroups.left()),
+            strays=frozenset(str(path) for path in self._cgroups.strays()),
             processes=frozenset(
                 pid for pid in processes.children(os.getpid()) if pid not in self.spared
             ),
@@ -77,6 +79,7 @@ class Auditor:
         found = [f"mount {text}" for text in (now.mounts - self.before.mounts).elements()]
         found += [f"missing mount {text}" for text in (self.before.mounts - now.mounts).elements()]
         found += [f"cgroup {path}" for path in sorted(now.cgroups - self.before.cgroups)]
+        found += [f"no cgroup, but {path}" for path in sorted(now.strays - self.before.strays)]
         found += [
             f"process {pid} ({line})"
             for pid in sorted(now.processes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,7 @@ class OwnCgroups:
     def __init__(self, name: str) -> None:
         """Make it; raises ``UnfitError`` where cgroups cannot be made."""
         self.path = f"/{PARENT}/{name}"
+        self.name = name
         self.hierarchies = hierarchies()
         if not self.hierarchies:
             raise UnfitError(
@@ -117,10 +119,29 @@ class OwnCgroups:
         """Return every cgroup below the run's own, deepest last."""
         return [folder for top in self.folders() for folder in below(top)]
 
+    def strays(self) -> list[Path]:
+        """Return what bears the run's name beside the hierarchies, where there are no cgroups.
+
+        On hosts with version 1 /sys/fs/cgroup is a tmpfs: a path that leads out of a hierarchy
+        gets a runtime there, and what it takes for a cgroup's files are plain ones.
+        """
+        if any(each.path == ROOT for each in self.hierarchies):
+            return []
+        try:
+            found = [ROOT / entry for entry in os.listdir(ROOT) if self.name in entry]
+        except FileNotFoundError:
+            return []
+        own = ROOT / self.path.lstrip("/")
+        return [*found, *([own] if own.exists() else [])]
+
     def clear(self) -> None:
-        """Remove all below the run's own cgroup."""
+        """Remove all below the run's own cgroup, and what has gone astray."""
         for folder in reversed(self.left()):
             remove(folder)
+        for path in self.strays():
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (ROOT / PARENT).rmdir()
 
     def remove(self) -> None:
         """Remove the run's cgroup, and the common parent if no other run is using it."""

@@ -52,13 +52,27 @@ def _remove_cgroups(name: str) -> bool:
     left = False
     for top in tops:
         own = os.path.join(top, PARENT, name)
-        for folder, _, _ in os.walk(own, topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+        _remove(own)
         left = left or os.path.isdir(own)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.join(top, PARENT))
+    # What a path that leads out of a hierarchy has made in the tmpfs beside it.
+    for top in tops[1:]:
+        if name in os.path.basename(top):
+            _remove(top)
     return not left
+
+
+def _remove(top: str) -> None:
+    # The files of a cgroup stay, and go with it.
+    with contextlib.suppress(OSError):
+        os.unlink(top)
+    for folder, _, files in os.walk(top, topdown=False):
+        for file in files:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, file))
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def main(name: str, work: str, descriptor: int) -> None:

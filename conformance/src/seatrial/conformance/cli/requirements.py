@@ -26,10 +26,17 @@ from seatrial.conformance.registry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 WIDTH = 100
 COMMANDS = ("list", "show", "coverage", "check")
+#: What may be said for a command: coverage is asked for as a flag, too.
+SPELLINGS = {"--coverage": "coverage"}
+#: The levels of which coverage says for each row that has no test why.
+_ANSWERED = {
+    "MUST, MUST-NOT and REQUIRED": {"MUST", "MUST-NOT", "REQUIRED"},
+    "SHOULD and SHOULD-NOT": {"SHOULD", "SHOULD-NOT"},
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     leaves by SystemExit (2) for a command line that it does not understand.
     """
     words: list[str] = list(arguments.words)
+    words[:1] = [SPELLINGS.get(word, word) for word in words[:1]]
     if not words or words[0] not in (*COMMANDS, "-h", "--help"):
         words.insert(0, "list")
     options = _parser().parse_args(words)
@@ -105,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         "coverage",
         help="count what is tested, untested, pending, missing",
         description="Count the requirements per document and level: tested; untested, for a reason "
-        "that the registry states; pending, in a chapter still to come; missing, neither.",
+        "that the registry states; pending, in a chapter still to come; missing, neither. Then "
+        "say for each MUST, MUST-NOT, REQUIRED, SHOULD and SHOULD-NOT that is not tested why. "
+        "Also spelt: seatrial requirements --coverage.",
     )
     coverer.set_defaults(command=_coverage)
 
@@ -247,8 +257,26 @@ def _coverage(options: argparse.Namespace, registry: Registry) -> int:
         previous = line["document"]
         cells = "".join(f"{line[column] or '-':>10}" for column in columns)
         lines.append(f"{name:18}{line['level']:10}{cells}")
+    for words, levels in _ANSWERED.items():
+        rows = [row for row in registry.values() if row.level in levels]
+        lines += ["", *_answered(words, rows, covered)]
     _print(lines)
     return 0
+
+
+def _answered(words: str, rows: list[Requirement], covered: Coverage) -> Iterator[str]:
+    """Count which of ``rows`` are tested, and say of each other one why it is not."""
+    counts = covered.count(rows)
+    neither = counts["pending"] + counts["missing"]
+    yield (
+        f"{words}: {len(rows)}, of which {counts['tested']} are tested, {counts['untested']} are"
+        f" not for a reason, {neither} {'is' if neither == 1 else 'are'} neither"
+    )
+    for row in rows:
+        status = covered.status(row)
+        if status != "tested":
+            yield f"  {row.level:10}  {row.id}"
+            yield from _wrap(row.untested or f"{status}: neither a test nor a reason", indent=14)
 
 
 def _check(_options: argparse.Namespace, registry: Registry) -> int:
