@@ -155,7 +155,8 @@ struct create_request {
     const char *id;
     const char *bundle;
     const char *members;
-    // Called in the runtime after each step, unless NULL; false gives the create up.
+    // Called in the runtime after each step, unless NULL; false gives the create up. At the last
+    // one the caller keeps that the container is there: until then its process does not outlive us.
     bool (*watch)(void *watcher, enum step step, pid_t pid);
     void *watcher;
 };

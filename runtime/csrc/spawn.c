@@ -5,7 +5,8 @@
 //   ADOPT          ──────── go ───────▶  MOUNT
 //   CREATING       ◀─────── done ──────  wait
 //                  ──────── go ───────▶  ENTER
-//   return         ◀─────── done ──────  accept: wait for start
+//   watch: keep    ◀─────── done ──────  wait, and end with the runtime if it does
+//   return         ──────── go ───────▶  accept: wait for start
 //
 //   start: connect ──────── go ───────▶  START, exec
 //                  ◀─────── end of file, or the operation that failed
@@ -167,17 +168,17 @@ _Noreturn static void container(struct context *context, int sync, int listener)
     outcome = run_stage(context, STAGE_ENTER);
     if (!tell(sync, outcome) || outcome.error)
         _exit(1);
+    // Until it is kept that we are there, nobody could find us: so we do not outlive the runtime.
+    if (hear(sync).error)
+        _exit(1);
     close(sync);
     umask(umask_before);
     context->status = "created";
-    for (;;) {
-        context->connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (context->connection < 0)
-            continue;
-        if (!hear(context->connection).error)
-            break;
-        close(context->connection);
-    }
+    while ((context->connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0)
+        ;
+    // Nobody else connects: who starts us takes the socket's name away (seatrial.oci.store).
+    if (hear(context->connection).error)
+        _exit(1);
     outcome = run_stage(context, STAGE_START);
     tell(context->connection, outcome);
     _exit(1);
@@ -290,30 +291,37 @@ static struct outcome reached(const struct create_request *request, enum step st
     return (struct outcome){.error = ECANCELED, .op = UINT32_MAX};
 }
 
+// Lets the container process go on, and hears how far it came. What one that is gone had to say is
+// heard all the same.
+static struct outcome ask(int sync) {
+    const struct outcome go = {0};
+    if (!tell(sync, go) && errno != EPIPE && errno != ECONNRESET)
+        return (struct outcome){.error = errno, .op = UINT32_MAX};
+    return hear(sync);
+}
+
 static struct outcome accompany(struct context *context, const struct create_request *request,
                                 int sync) {
-    const struct outcome go = {0};
     struct outcome outcome = reached(request, STEP_CLONED, context->pid);
     if (!outcome.error)
         outcome = run_stage(context, STAGE_ADOPT);
     if (!outcome.error)
         outcome = reached(request, STEP_ADOPTED, context->pid);
-    // What a process that is gone had to say is heard all the same.
-    if (!outcome.error) {
-        tell(sync, go);
-        outcome = hear(sync);
-    }
+    if (!outcome.error)
+        outcome = ask(sync);
     if (!outcome.error)
         outcome = reached(request, STEP_MOUNTED, context->pid);
     if (!outcome.error)
         outcome = run_stage(context, STAGE_CREATING);
     if (!outcome.error)
         outcome = reached(request, STEP_HOOKED, context->pid);
-    if (!outcome.error) {
-        tell(sync, go);
-        outcome = hear(sync);
-    }
-    return outcome.error ? outcome : reached(request, STEP_ENTERED, context->pid);
+    if (!outcome.error)
+        outcome = ask(sync);
+    if (!outcome.error)
+        outcome = reached(request, STEP_ENTERED, context->pid);
+    if (!outcome.error && !tell(sync, outcome))
+        outcome = (struct outcome){.error = ESRCH, .op = UINT32_MAX};
+    return outcome;
 }
 
 // A string takes at least a byte, so this is room for all of them; untouched pages cost nothing.

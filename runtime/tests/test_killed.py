@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -17,6 +19,7 @@ KILLS = """
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 static void count(void) {
@@ -38,7 +41,19 @@ int setxattr(const char *path, const char *name, const void *value, size_t bytes
     count();
     return result;
 }
+int rename(const char *from, const char *to) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    const char *name = getenv("KILLED_BEFORE_RENAMING");
+    if (name && strstr(from, name))
+        kill(getpid(), SIGKILL);
+    return real(from, to);
+}
 """
+#: Runs a command where there are no cgroups.
+NO_CGROUPS = (
+    "unshare", "--mount", "--propagation", "private", "sh", "-c",
+    'umount -l /sys/fs/cgroup && exec "$@"', "sh",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +101,41 @@ def test_the_cgroups_that_it_was_making_are_removed(
     if call > 2:
         assert refused.returncode == 1
         assert b"is what a runtime that was killed has left (hint: delete --force" in refused.stderr
+
+
+def processes_of(folder: Path) -> list[int]:
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.fsencode(folder) in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
+    return found
+
+
+def test_a_process_that_nobody_knows_of_ends_with_the_runtime(
+    tmp_path: Path, library: Path
+) -> None:
+    (tmp_path / "rootfs").mkdir()
+    (tmp_path / "rootfs" / "program").touch(0o755)
+    document = {
+        "ociVersion": "1.3.0",
+        "root": {"path": "rootfs"},
+        "process": {"cwd": "/", "args": ["/program"]},
+        "linux": {"namespaces": [{"type": "mount"}]},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(document), "utf-8")
+    command = [*NO_CGROUPS, COMMAND, "--root", str(tmp_path / "state")]
+    environment = {**os.environ, "LD_PRELOAD": str(library), "KILLED_BEFORE_RENAMING": "record"}
+    created = subprocess.run(
+        [*command, "create", "--bundle", str(tmp_path), "one"], env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    assert created.returncode == -signal.SIGKILL
+    poller = select.poll()
+    for pid in processes_of(tmp_path):
+        with contextlib.suppress(ProcessLookupError):
+            poller.register(os.pidfd_open(pid), select.POLLIN)
+            assert poller.poll(10_000)
+    assert subprocess.run([*command, "delete", "--force", "one"], check=False).returncode == 0
+    assert processes_of(tmp_path) == []
+    assert os.listdir(tmp_path / "state") == []

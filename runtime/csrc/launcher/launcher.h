@@ -53,12 +53,15 @@ bool is_alive(const struct record *record);
 const char *word_of(enum status status);
 // The stored plan, or false. It stays mapped.
 bool read_plan(int folder, struct plan *plan);
-// Removes the folder and all in it.
+// Takes the container's lock, for as long as the folder is open; false if it is another's by then.
+bool lock_folder(const struct call *call, int folder);
+// Removes the folder and all in it; false with an errno, and then what it takes to undo is there.
 bool remove_folder(const struct call *call, int folder);
 
 // report.c: errors and warnings, on stderr and in the log (seatrial.oci.log)
 int fail(const struct call *call, const char *message);
 void warn(const struct call *call, const char *message);
+const char *reason(int error);
 // What failed, why, and because of which member of config.json.
 const char *explain(const struct plan *plan, struct outcome outcome);
 

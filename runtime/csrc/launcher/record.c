@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -143,17 +144,34 @@ bool read_plan(int folder, struct plan *plan) {
     return false;
 }
 
+bool lock_folder(const struct call *call, int folder) {
+    struct stat ours, now;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", call->root, call->id);
+    // It may have been removed, and made anew, while we waited.
+    return flock(folder, LOCK_EX) == 0 && fstat(folder, &ours) == 0 && stat(path, &now) == 0 &&
+           ours.st_dev == now.st_dev && ours.st_ino == now.st_ino;
+}
+
 bool remove_folder(const struct call *call, int folder) {
     DIR *listing = fdopendir(dup(folder));
     if (!listing)
         return false;
     rewinddir(listing);
     const struct dirent *entry;
+    int error = 0;
     while ((entry = readdir(listing)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(folder, entry->d_name, 0);
+        // The plan goes last: without it nobody knows what to undo.
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "plan") != 0 && unlinkat(folder, entry->d_name, 0) != 0)
+            error = errno;
     closedir(listing);
+    if (!error && unlinkat(folder, "plan", 0) != 0 && errno != ENOENT)
+        error = errno;
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", call->root, call->id);
-    return rmdir(path) == 0 || errno == ENOENT;
+    if (!error && rmdir(path) != 0 && errno != ENOENT)
+        error = errno;
+    errno = error;
+    return !error;
 }

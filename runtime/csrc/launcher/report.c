@@ -12,7 +12,7 @@
 enum { MESSAGE = 8192 };
 
 // In lower case, like errors.reason.
-static const char *reason(int error) {
+const char *reason(int error) {
     static char text[128];
     snprintf(text, sizeof text, "%s", strerror(error));
     text[0] = (char)tolower((unsigned char)text[0]);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -90,16 +89,19 @@ static bool cgroups_are_empty(const struct plan *plan) {
     return true;
 }
 
-static void end(const struct record *record) {
+// Whether the process has ended, by our doing or before.
+static bool end(const struct record *record) {
     int pidfd = (int)syscall(SYS_pidfd_open, record->pid, 0);
     if (pidfd < 0)
-        return;
+        return errno == ESRCH;
+    bool has_ended = true;
     if (is_alive(record)) {
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
         struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-        poll(&ended, 1, PATIENCE_S * 1000);
+        has_ended = poll(&ended, 1, PATIENCE_S * 1000) > 0;
     }
     close(pidfd);
+    return has_ended;
 }
 
 static long seconds(void) {
@@ -113,7 +115,8 @@ static int undo(const struct call *call, const struct record *record, const stru
     struct names names;
     name(call, record, &names);
     // The container is no more, but what it had is known until it is gone.
-    unlinkat(record->folder, "record", 0);
+    if (renameat(record->folder, "record", record->folder, "forgotten") != 0)
+        return HAND_OVER;
     long deadline = seconds() + PATIENCE_S;
     struct outcome outcome;
     struct warnings warnings = {0};
@@ -124,24 +127,29 @@ static int undo(const struct call *call, const struct record *record, const stru
         sched_yield();
     for (uint32_t i = 0; i < warnings.count; i++)
         warn(call, explain(plan, warnings.met[i]));
-    if (outcome.error)
-        warn(call, explain(plan, outcome));
-    return remove_folder(call, record->folder) ? 0 : HAND_OVER;
+    if (outcome.error) {
+        renameat(record->folder, "forgotten", record->folder, "record");
+        return fail(call, explain(plan, outcome));
+    }
+    if (remove_folder(call, record->folder))
+        return 0;
+    char message[4096];
+    snprintf(message, sizeof message, "cannot remove %s/%s: %s", call->root, call->id,
+             reason(errno));
+    return fail(call, message);
 }
 
 int do_delete(const struct call *call) {
     struct record record;
     struct plan plan;
     int folder = open_folder(call);
-    if (folder < 0 || flock(folder, LOCK_EX) != 0 || !read_record(folder, &record) ||
+    if (folder < 0 || !lock_folder(call, folder) || !read_record(folder, &record) ||
         !read_plan(folder, &plan))
         return HAND_OVER;
     enum status status = status_of(&record);
     if (status == PAUSED || (status != STOPPED && !call->force))
         return HAND_OVER;
-    if (status != STOPPED)
-        end(&record);
-    if (!cgroups_are_empty(&plan))
+    if ((status != STOPPED && !end(&record)) || !cgroups_are_empty(&plan))
         return HAND_OVER;
     return undo(call, &record, &plan);
 }
@@ -149,23 +157,23 @@ int do_delete(const struct call *call) {
 // The connection to the process that waits, for the last time: its name is gone afterwards.
 static int take_start(int folder) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (renameat(folder, "start.sock", folder, "taken.sock") != 0)
-        return -1;
-    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/taken.sock", folder);
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/start.sock", folder);
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    int error = 0;
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        error = errno;
-    unlinkat(folder, "taken.sock", 0);
-    errno = error;
-    return error ? -1 : fd;
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+        unlinkat(folder, "start.sock", 0) == 0)
+        return fd;
+    if (fd >= 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+    }
+    return -1;
 }
 
 // The container goes with the hook that failed (runtime.md, "Lifecycle").
 static int fail_and_destroy(const struct call *call, const struct record *record,
                             const struct plan *plan, struct outcome outcome) {
-    end(record);
-    if (cgroups_are_empty(plan))
+    if (end(record) && cgroups_are_empty(plan))
         undo(call, record, plan);
     return fail(call, explain(plan, outcome));
 }
@@ -174,7 +182,7 @@ int do_start(const struct call *call) {
     struct record record;
     struct plan plan;
     int folder = open_folder(call);
-    if (folder < 0 || flock(folder, LOCK_EX) != 0 || !read_record(folder, &record) ||
+    if (folder < 0 || !lock_folder(call, folder) || !read_record(folder, &record) ||
         !read_plan(folder, &plan))
         return HAND_OVER;
     if (status_of(&record) != CREATED || !record.has_process || record.has_listener)
@@ -182,7 +190,12 @@ int do_start(const struct call *call) {
     int connection = take_start(folder);
     if (connection < 0) {
         char message[512];
-        snprintf(message, sizeof message, "container %s is not waiting for start", call->id);
+        if (errno == ENOENT || errno == ECONNREFUSED)
+            snprintf(message, sizeof message, "container %s is not waiting for start", call->id);
+        else
+            snprintf(message, sizeof message,
+                     "cannot reach container %s, which waits for start: %s", call->id,
+                     reason(errno));
         return fail(call, message);
     }
     const struct listener_request nobody = {.pid = -1, .agent = -1, .state = ""};

@@ -71,8 +71,9 @@ def execute(
     spec = config.decode(folder.read("config.json"))
     plan = compile_plan(spec, wanted, record, runtime.stored_plan(folder), cgroup=cgroup)
     names = runtime.names_of(identifier, record.bundle, record.annotations)
-    room = f"exec-{os.getpid()}"
-    with folder.listen(room) as listener, folder.connect(room) as connection:
+    # One that was killed may have left its own, and pids come again.
+    room = f"exec-{os.getpid()}-{os.urandom(4).hex()}"
+    with folder.listen(room) as listener, _connect(folder, room) as connection:
         pid, pidfd, failure = _core.create(
             plan.encode(),
             listener.fileno(),
@@ -82,15 +83,27 @@ def execute(
         )
         if failure is not None:
             raise runtime.failed(plan, failure)
-        listener.close()
-        state = runtime.state_of(record, status)
-        with listeners.reach(listeners.of(spec), state, pid) as agent:
-            failure = _core.start(connection.fileno(), *agent)
-    if failure is not None:
-        os.waitpid(pid, 0)
-        os.close(pidfd)
-        raise runtime.failed(plan, failure)
+        try:
+            listener.close()
+            state = runtime.state_of(record, status)
+            with listeners.reach(listeners.of(spec), state, pid) as agent:
+                failure = _core.start(connection.fileno(), *agent)
+            if failure is not None:
+                raise runtime.failed(plan, failure)  # noqa: TRY301 - it has ended like the others
+        except BaseException:
+            connection.close()  # it ends with that, should it not have begun
+            os.waitpid(pid, 0)
+            os.close(pidfd)
+            raise
     return runtime.Created(pid, pidfd)
+
+
+def _connect(folder: Folder, room: str) -> socket.socket:
+    try:
+        return folder.connect(room)
+    except BaseException:
+        folder.hide(room)
+        raise
 
 
 def compile_plan(

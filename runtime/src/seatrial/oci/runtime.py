@@ -26,7 +26,15 @@ from seatrial.oci.errors import (
 )
 from seatrial.oci.operations import Kind, Stage
 from seatrial.oci.plan import Plan
-from seatrial.oci.store import OCI_VERSION, Folder, Record, born, quoted, quoted_object
+from seatrial.oci.store import (
+    OCI_VERSION,
+    Folder,
+    Record,
+    born,
+    quoted,
+    quoted_object,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
     from seatrial.oci.events import Teller
 
 _WAIT_S = 10.0
+#: The executor's last step (runtime/csrc/executor.h).
+_ENTERED = 5
 
 
 class Created(msgspec.Struct):
@@ -85,23 +95,14 @@ def create(
     binary = plan.encode()
     if teller is not None:
         teller.tell("compiled")
-    folder.make()
-    lock = folder.lock()
-    try:
-        # Before anything is done: should we be killed, a delete by force knows what to undo.
-        folder.write("plan", binary)
-        with folder.listen() as listener, _connect(console_socket) as console:
-            names = names_of(identifier, bundle, spec.annotations)
-            pid, pidfd, failure = _core.create(
-                binary,
-                listener.fileno(),
-                console.fileno() if console else -1,
-                preserve_fds,
-                *names,
-                teller.step if teller is not None else None,
-            )
-        if failure is not None:
-            raise failed(plan, failure)  # noqa: TRY301 - undone like what is raised below
+    names = names_of(identifier, bundle, spec.annotations)
+
+    def watch(step: int, pid: int) -> None:
+        """Keep that there is a container, before its process hears that it may outlive us."""
+        if teller is not None:
+            teller.step(step, pid)
+        if step != _ENTERED:
+            return
         record = Record(
             id=identifier,
             bundle=bundle,
@@ -113,21 +114,42 @@ def create(
             listener=listeners.of(spec),
             freezer=next((op.extra for op in plan.ops if op.kind == Kind.ATTACH and op.extra), ""),
         )
-        folder.write("config.json", content)
+        folder.write("record", record.encode())
         if pid_file is not None:
             write_pid_file(pid_file, pid)
-        folder.write("record", record.encode())
+
+    lock = folder.make()
+    try:
+        # Before anything is done: should we be killed, a delete by force knows what to undo.
+        folder.write("plan", binary)
+        folder.write("config.json", content)
+        with folder.listen() as listener, _connect(console_socket) as console:
+            pid, pidfd, failure = _core.create(
+                binary,
+                listener.fileno(),
+                console.fileno() if console else -1,
+                preserve_fds,
+                *names,
+                watch,
+            )
+        if failure is not None:
+            raise failed(plan, failure)  # noqa: TRY301 - undone like what is raised elsewhere
     except BaseException as error:
-        _undo(
-            plan,
-            hooks=isinstance(error, HookError),
-            names=names_of(identifier, bundle, spec.annotations),
-        )
-        folder.remove()
+        _give_up(folder, plan, hooks=isinstance(error, HookError), names=names)
         raise
     finally:
         os.close(lock)
     return Created(pid, pidfd)
+
+
+def _give_up(folder: Folder, plan: Plan, *, hooks: bool, names: tuple[bytes, bytes, bytes]) -> None:
+    """Undo a create that failed: its error is the one that counts."""
+    try:
+        _undo(plan, hooks=hooks, names=names)
+        folder.remove()
+    except (OCIError, OSError) as error:
+        why = error if isinstance(error, OCIError) else reason(error.errno)
+        log.warn(f"{why} (hint: delete --force {folder.id} tries again)")
 
 
 def check_kernel() -> None:
@@ -251,7 +273,7 @@ def delete(identifier: str, *, root: str, force: bool = False) -> None:
             return
         raise
     try:
-        if folder.is_left_over(lock):
+        if folder.is_left_over():
             if not force:
                 raise OCIError(
                     f"container {identifier} is what a runtime that was killed has left "
@@ -302,9 +324,7 @@ def connect_console(path: str) -> socket.socket:
 
 def write_pid_file(path: str, pid: int) -> None:
     """Write a pid so that whoever waits for the file reads it whole."""
-    with open(path + ".new", "w", encoding="ascii") as file:
-        file.write(str(pid))
-    os.rename(path + ".new", path)
+    write_whole(path, str(pid).encode())
 
 
 def names_of(
@@ -347,7 +367,11 @@ def _destroy(folder: Folder, record: Record, plan: Plan) -> None:
     cgroup_processes.end_all(plan, record.id)
     # The container is no more, but what it had is known until it is gone.
     folder.forget()
-    _deleted(plan, plan.encode(), names_of(record.id, record.bundle, record.annotations))
+    try:
+        _deleted(plan, plan.encode(), names_of(record.id, record.bundle, record.annotations))
+    except OCIError:
+        folder.recall()
+        raise
     folder.remove()
 
 
@@ -375,7 +399,8 @@ def _end(record: Record) -> None:
                 freezer.thaw_by(record.freezer)
             poller = select.poll()
             poller.register(pidfd, select.POLLIN)
-            poller.poll(_WAIT_S * 1000)
+            if not poller.poll(_WAIT_S * 1000):
+                raise OCIError(f"process {record.pid} does not end, {_WAIT_S:g} s after SIGKILL")
     except ProcessLookupError:
         pass
     finally:
@@ -394,6 +419,7 @@ def _undo(plan: Plan, *, hooks: bool, names: tuple[bytes, bytes, bytes]) -> None
 
 
 def _deleted(plan: Plan, binary: bytes, names: tuple[bytes, bytes, bytes]) -> None:
+    """Do what is to be done once a container is no more; raises ``OperationError``."""
     deadline = time.monotonic() + _WAIT_S
 
     def warn(number: int, index: int) -> None:
@@ -408,7 +434,7 @@ def _deleted(plan: Plan, binary: bytes, names: tuple[bytes, bytes, bytes]) -> No
             break
         os.sched_yield()
     if failure is not None:
-        log.warn(str(failed(plan, failure)))
+        raise failed(plan, failure)
 
 
 def _hint(number: int, new_namespaces: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from seatrial.oci.errors import NoSuchContainer, OCIError
+from seatrial.oci.errors import NoSuchContainer, OCIError, reason
 from seatrial.oci.listener import Listener
 
 OCI_VERSION = "1.3.0"
@@ -114,8 +114,8 @@ class Folder:
         #: Where its root is mounted if it has no mount namespace; no id has an @ in it.
         self.mount_place = os.path.abspath(f"{self.path}@root")
 
-    def make(self) -> None:
-        """Make it; raises ``OCIError`` where the id is taken."""
+    def make(self) -> int:
+        """Make it; return its lock, which is taken.  Raises ``OCIError`` where the id is taken."""
         try:
             os.makedirs(self.root, 0o700, exist_ok=True)
             os.mkdir(self.path, 0o700)
@@ -126,45 +126,67 @@ class Folder:
                 f"cannot make {self.path}: permission denied (hint: --root DIR, or XDG_RUNTIME_DIR "
                 "in the environment, names a folder of one's own)"
             ) from None
+        lock = -1
+        try:
+            lock = self.lock()
+            inside = os.listdir(self.path)
+        except BaseException:
+            if lock >= 0:
+                os.close(lock)
+            with contextlib.suppress(OSError):
+                os.rmdir(self.path)
+            raise
+        # A delete by force may have taken ours for what somebody killed has left, and another
+        # create may have made it anew.
+        if inside:
+            os.close(lock)
+            raise OCIError(f"container {self.id} exists already")
+        return lock
 
     def forget(self) -> None:
         """Let the container be none any more; what it takes to undo it is still there."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.path, "record"))
+        os.rename(os.path.join(self.path, "record"), os.path.join(self.path, "forgotten"))
 
-    def is_left_over(self, lock: int) -> bool:
+    def recall(self) -> None:
+        """Let it be one again, as it could not be undone."""
+        with contextlib.suppress(OSError):
+            os.rename(os.path.join(self.path, "forgotten"), os.path.join(self.path, "record"))
+
+    def is_left_over(self) -> bool:
         """Whether who made it, or was about to remove it, was killed: nobody else has its lock."""
-        try:
-            # It may have been removed, and made anew, while we waited for the lock.
-            is_it = os.path.samestat(os.fstat(lock), os.stat(self.path))
-        except FileNotFoundError:
-            return False
-        return is_it and not os.path.exists(os.path.join(self.path, "record"))
+        return not os.path.exists(os.path.join(self.path, "record"))
 
     def remove(self) -> None:
-        """Remove it and all in it."""
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self.path):
-                os.unlink(os.path.join(self.path, name))
-            os.rmdir(self.path)
+        """Remove it and all in it; raises ``OSError``, and then what it takes to undo is there."""
+        # The plan goes last: without it nobody knows what to undo.
+        for name in sorted(os.listdir(self.path), key="plan".__eq__):
+            os.unlink(os.path.join(self.path, name))
+        os.rmdir(self.path)
 
     def lock(self) -> int:
         """Take the container's lock until the returned descriptor is closed."""
-        try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-                raise self._missing() from None
-            raise
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        return fd
+        while True:
+            try:
+                fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+                    raise self._missing() from None
+                raise
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                # It may have been removed, and made anew, while we waited.
+                if os.path.samestat(os.fstat(fd), os.stat(self.path)):
+                    return fd
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                os.close(fd)
+                raise OCIError(f"cannot lock {self.path}: {reason(error.errno)}") from None
+            os.close(fd)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
-        path = os.path.join(self.path, name)
-        with open(path + ".new", "wb") as file:
-            file.write(content)
-        os.rename(path + ".new", path)
+        write_whole(os.path.join(self.path, name), content)
 
     def read(self, name: str) -> bytes:
         """Read a file; a container without it does not exist."""
@@ -181,8 +203,13 @@ class Folder:
     def listen(self, name: str = "start") -> socket.socket:
         """Make the socket on which a process waits for start."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._at(listener.bind, f"{name}.sock")
-        listener.listen(1)
+        try:
+            self._at(listener.bind, f"{name}.sock")
+            listener.listen(1)
+        except BaseException:
+            listener.close()
+            self.hide(name)
+            raise
         return listener
 
     def connect(self, name: str) -> socket.socket:
@@ -190,17 +217,21 @@ class Folder:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._at(connection.connect, f"{name}.sock")
-        except OSError:
+            os.unlink(os.path.join(self.path, f"{name}.sock"))
+        except BaseException:
             connection.close()
             raise
-        os.unlink(os.path.join(self.path, f"{name}.sock"))
         return connection
 
+    def hide(self, name: str) -> None:
+        """Take the name of such a socket away, if it has one."""
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self.path, f"{name}.sock"))
+
     def take_start(self) -> socket.socket | None:
-        """Take the right to start the container, and connect to it; ``None`` if it is taken."""
+        """Connect to the process that waits for start; ``None`` if nobody does. Needs the lock."""
         try:
-            os.rename(os.path.join(self.path, "start.sock"), os.path.join(self.path, "taken.sock"))
-            return self.connect("taken")
+            return self.connect("start")
         except (FileNotFoundError, ConnectionRefusedError):
             return None
 
@@ -213,12 +244,27 @@ class Folder:
         fd = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             call(f"/proc/self/fd/{fd}/{name}")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.path.join(self.path, name)) from None
         finally:
             os.close(fd)
 
     def _missing(self) -> NoSuchContainer:
         # By "does not exist" containerd and podman tell it from other failures.
         return NoSuchContainer(f"container {self.id} does not exist in {self.root}")
+
+
+def write_whole(path: str, content: bytes) -> None:
+    """Write a file whole or not at all, also for who reads it meanwhile."""
+    # Not to disk: a state root is of one boot, and so are containers.
+    try:
+        with open(path + ".new", "wb") as file:
+            file.write(content)
+        os.rename(path + ".new", path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(path + ".new")
+        raise OCIError(f"cannot write {path}: {reason(error.errno)}") from None
 
 
 def born(pid: int) -> int | None:
