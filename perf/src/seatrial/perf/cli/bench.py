@@ -1,16 +1,19 @@
-"""``seatrial bench``: how fast do runtimes start containers, and where does the time go."""
+"""``seatrial bench``: how fast do runtimes start containers, and where does the time go.
+
+The other commands of ``seatrial`` import this module too, so it imports its own when asked for.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
-from seatrial.perf.cli import compare, gate, report, run
 from seatrial.perf.errors import PerfError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
 
@@ -28,22 +31,37 @@ class Command(Protocol):
         ...
 
 
-#: The modules of the subcommands.
-COMMANDS: tuple[Command, ...] = (run, compare, report, gate)
+#: The modules of the subcommands, beside this one.
+COMMANDS = ("run", "compare", "report", "gate")
+_DESCRIPTION = (
+    "Measure how fast container runtimes start containers, interleaved, beside the least that the"
+    " kernel takes for the same."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """The parser of ``bench``, which has its subcommands from the moment that it is used."""
+
+    _filled = False
+
+    def parse_known_args(self, *words: Any, **names: Any) -> Any:  # noqa: ANN401 - as its parent's
+        """Parse, with the subcommands there."""
+        if not self._filled:
+            self._filled = True
+            # The plain class: no other parser has to wait.
+            commands = self.add_subparsers(
+                metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
+            )
+            for name in COMMANDS:
+                command: Command = import_module(f"seatrial.perf.cli.{name}")
+                command.add_parser(commands).set_defaults(run=_reporting(command.run))
+        return super().parse_known_args(*words, **names)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``bench`` and its subcommands to the command ``seatrial``."""
-    parser = subparsers.add_parser(
-        "bench",
-        help="measure how fast runtimes start containers",
-        description="Measure how fast container runtimes start containers, interleaved, beside the "
-        "least that the kernel takes for the same.",
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        added = command.add_parser(commands)
-        added.set_defaults(run=_reporting(command.run))
+    added = subparsers.add_parser("bench", help="measure how fast runtimes start containers")
+    subparsers.choices["bench"] = _Parser(prog=added.prog, description=_DESCRIPTION)
 
 
 def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
