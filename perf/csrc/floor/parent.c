@@ -56,6 +56,9 @@ static pid_t start(void) {
         refuse("clone", strerror(errno));
     if (orders.uid_map) {
         write_map(pid, "uid_map", orders.uid_map);
+        // Without privileges the group cannot be mapped before this (user_namespaces(7)).
+        if (geteuid() != 0)
+            write_map(pid, "setgroups", "deny");
         write_map(pid, "gid_map", orders.gid_map);
         if (write(orders.ready[1], "", 1) != 1)
             refuse("pipe", strerror(errno));

@@ -55,7 +55,7 @@ static void start_one(struct burst *burst, int slot) {
         next = fill(next, text + sizeof text, burst->step->words[i], number, slot);
     }
     struct process *process = &burst->running[slot];
-    if (!spawn(process, words, burst->streams, false)) {
+    if (!spawn(process, burst->step, words, burst->streams)) {
         process->end = now();
         process->status = -SIGSYS;
         print_one(burst, slot, strerror(errno));

@@ -16,7 +16,7 @@ enum { MOST_WORDS = 64, HIGH_FD = 16 };
 // The lines that an order is made of, kept until it is done.
 struct memory {
     char *lines[MOST_STEPS + 4];
-    char **words[MOST_STEPS];
+    char **words[MOST_STEPS]; // each step's words, and its environment after them
     int line_count, word_count;
 };
 
@@ -35,14 +35,24 @@ static _Noreturn void refuse(const char *what, const char *why) {
 }
 
 static void add_step(struct order *order, struct memory *memory, char **words, int count) {
-    if (count < 4 || order->count == MOST_STEPS)
-        refuse("step", count < 4 ? "needs a name, flags and a command" : "too many");
-    char **copy = calloc((size_t)count - 2, sizeof *copy);
+    int own = 3, inherited = 0;
+    while (own < count && words[own][0] != '/' && strchr(words[own], '='))
+        own++;
+    while (environ[inherited])
+        inherited++;
+    if (own == count || count < 4 || order->count == MOST_STEPS)
+        refuse("step",
+               own == count || count < 4 ? "needs a name, flags and a command" : "too many");
+    size_t words_here = (size_t)(count - own), variables = (size_t)(own - 3 + inherited);
+    char **copy = calloc(words_here + 1 + variables + 1, sizeof *copy);
     if (!copy)
         refuse("step", strerror(errno));
-    memcpy(copy, words + 3, ((size_t)count - 3) * sizeof *copy);
+    memcpy(copy, words + own, words_here * sizeof *copy);
+    char **environment = copy + words_here + 1;
+    memcpy(environment, words + 3, (size_t)(own - 3) * sizeof *copy);
+    memcpy(environment + own - 3, environ, (size_t)inherited * sizeof *copy);
     memory->words[memory->word_count++] = copy;
-    order->steps[order->count++] = (struct step){words[1], words[2], copy};
+    order->steps[order->count++] = (struct step){words[1], words[2], copy, environment};
 }
 
 static int split(char *line, char **words) {

@@ -22,10 +22,6 @@ struct sample {
     char error[256];
 };
 
-static bool wants(const struct step *step, char flag) {
-    return strchr(step->flags, flag) != NULL;
-}
-
 static void fail(struct sample *sample, const char *step, const char *what) {
     if (!sample->error[0])
         snprintf(sample->error, sizeof sample->error, "%s: %s", step, what);
@@ -75,8 +71,8 @@ static bool wait_for(struct sample *sample, const struct step *step, struct proc
     int64_t deadline = now() + (int64_t)sample->order->timeout_ms * 1000000;
     struct process *container = &sample->container;
     for (;;) {
-        bool clocks = wants(step, 'p') && !sample->has_clocks;
-        bool end = wants(step, 'x') && !container->ended;
+        bool clocks = has_flag(step, 'p') && !sample->has_clocks;
+        bool end = has_flag(step, 'x') && !container->ended;
         if (process->ended && !clocks && !end)
             return !sample->error[0];
         // A negative descriptor is not looked at. Nothing is asked of stdin but whether it is
@@ -122,7 +118,7 @@ static bool do_steps(struct sample *sample) {
     for (; sample->done < sample->order->count;) {
         const struct step *step = &sample->order->steps[sample->done];
         struct process *process = &sample->processes[sample->done++];
-        if (!spawn(process, step->words, &sample->streams, wants(step, 'o'))) {
+        if (!spawn(process, step, step->words, &sample->streams)) {
             fail(sample, step->name, strerror(errno));
             sample->done--;
             return false;

@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 static void close_pidfd(struct process *process) {
     if (process->pidfd >= 0)
@@ -20,14 +19,27 @@ void watch(struct process *process, pid_t pid) {
     process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
+bool has_flag(const struct step *step, char flag) {
+    return strchr(step->flags, flag) != NULL;
+}
+
+// The calls themselves: glibc's would set the ids of every thread of our parent.
+static bool drop_privileges(void) {
+    return syscall(SYS_setgroups, 0, NULL) == 0 &&
+           syscall(SYS_setresgid, UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0 &&
+           syscall(SYS_setresuid, UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0;
+}
+
 // In the memory of its parent, which waits: nothing but system calls.
-static _Noreturn void become(char **words, const struct streams *streams, bool to_stdout,
+static _Noreturn void become(const struct step *step, char **words, const struct streams *streams,
                              volatile int *error) {
+    bool to_stdout = has_flag(step, 'o');
     if (dup2(streams->null, STDIN_FILENO) >= 0 &&
         dup2(to_stdout ? streams->payload : streams->null, STDOUT_FILENO) >= 0 &&
         dup2(streams->errors, STDERR_FILENO) >= 0 &&
-        (to_stdout || dup2(streams->payload, PAYLOAD_FD) >= 0))
-        execve(words[0], words, environ);
+        (to_stdout || dup2(streams->payload, PAYLOAD_FD) >= 0) &&
+        (!has_flag(step, 'u') || drop_privileges()))
+        execve(words[0], words, step->environment);
     *error = errno;
     _exit(127);
 }
@@ -35,13 +47,14 @@ static _Noreturn void become(char **words, const struct streams *streams, bool t
 // Start a command by vfork and exec; posix_spawn(3) would do the same and look at 64 signals
 // before. No handler is set here and no signal blocked, so there is nothing to be put back. Returns
 // false with errno where it fails.
-bool spawn(struct process *process, char **words, const struct streams *streams, bool to_stdout) {
+bool spawn(struct process *process, const struct step *step, char **words,
+           const struct streams *streams) {
     volatile int error = 0;
     *process = (struct process){.pidfd = -1};
     process->start = now();
     pid_t pid = vfork();
     if (pid == 0)
-        become(words, streams, to_stdout, &error);
+        become(step, words, streams, &error);
     if (pid < 0)
         return false;
     // It cannot be another's: its number is free only when it was waited for.

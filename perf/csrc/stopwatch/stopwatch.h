@@ -8,6 +8,8 @@
 //     next step:
 //                             p  the payload's clocks     x  the end of the container's process
 //                             o  its stdout is where the payload writes, instead of descriptor 3
+//                             u  it runs as UNPRIVILEGED, without any group
+//     and words before the command that have a = are its environment's, beside the stopwatch's own
 //     count                   count system calls and instructions while this sample lasts
 //     go                      do the steps
 //     burst PARALLEL TOTAL    do the one step TOTAL times, PARALLEL at once; in its words @N@ is
@@ -25,12 +27,14 @@
 enum {
     MOST_STEPS = 8,
     PAYLOAD_FD = 3, // the first that --preserve-fds passes on
+    UNPRIVILEGED = 64123,
 };
 
 struct step {
     const char *name;
     const char *flags;
-    char **words; // ends with NULL
+    char **words;       // ends with NULL
+    char **environment; // the same
 };
 
 struct order {
@@ -66,7 +70,9 @@ int64_t now(void);
 int64_t difference_of_clocks(void);
 
 // spawn.c
-bool spawn(struct process *process, char **words, const struct streams *streams, bool to_stdout);
+bool has_flag(const struct step *step, char flag);
+bool spawn(struct process *process, const struct step *step, char **words,
+           const struct streams *streams);
 void collect(struct process *process);
 void watch(struct process *process, pid_t pid);
 void kill_and_collect(struct process *process);

@@ -8,13 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 PROGRAM = "from seatrial.conformance.cli.main import main; exit(main())"
 TIMEOUT_S = 120
@@ -50,6 +52,7 @@ class Bench:
     """Starts ``seatrial bench run`` and looks around afterwards."""
 
     folder: Path
+    temporary: Path
 
     @property
     def output(self) -> Path:
@@ -63,15 +66,13 @@ class Bench:
         where: list[str | Path] = ["--output", output or self.output]
         if "--resume" in words:
             where = []
-        temporary = self.folder / "tmp"
-        temporary.mkdir(exist_ok=True)
         return subprocess.Popen(
             [sys.executable, "-c", f"{before}\n{PROGRAM}", "bench", "run", *words, *where],
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "TMPDIR": str(temporary)},
+            env={**os.environ, "TMPDIR": str(self.temporary)},
         )
 
     def finish(self, process: subprocess.Popen[str], output: Path | None = None) -> Ran:
@@ -91,16 +92,19 @@ class Bench:
 
     def assert_clean(self, pid: int) -> None:
         """Fail if anything of the run of this process is left on the host."""
-        assert not [*(self.folder / "tmp").glob("seatrial-perf-*")]
+        assert not [*self.temporary.iterdir()]
         assert not glob.glob(f"/sys/fs/cgroup/seatrial-perf-{pid}-*")
         assert not glob.glob(f"/sys/fs/cgroup/*/seatrial-perf-{pid}-*")
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     if os.geteuid() != 0:
         pytest.skip("only root can make containers")
-    return Bench(tmp_path)
+    # pytest's folders are closed to other users, and one of the cases is such a user's.
+    with tempfile.TemporaryDirectory(prefix="seatrial-perf-tests-") as temporary:
+        os.chmod(temporary, 0o711)  # noqa: S103 - passed through, not read
+        yield Bench(tmp_path, Path(temporary))
 
 
 @pytest.fixture

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyperf
 import pytest
+from perf.tests.measuring.conftest import PROGRAM
+
+from seatrial.perf import api_worker
 
 if TYPE_CHECKING:
     from perf.tests.measuring.conftest import Bench, Wrapper
 
-LIFECYCLE = ("--suite", "lifecycle", "--samples", "2", "--seed", "7")
+LIFECYCLE = ("--suite", "lifecycle", "--case", "plain", "--samples", "2", "--seed", "7")
 
 
 def test_a_run_has_phases_counts_a_floor_and_a_pair(bench: Bench, crun: str) -> None:
@@ -82,7 +85,7 @@ def _pyperf(*words: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("suite", "figure"),
     [
-        ("axes", "axes/seccomp400/run-wall"),
+        ("axes", "axes/rootless/run-wall"),
         ("scaling", "scaling/1/starts-per-second"),
         ("density", "density/8/pss-memory"),
         ("exec", "exec/plain/exec-first-instruction-wall"),
@@ -290,15 +293,19 @@ def test_a_machine_without_counters_says_so(bench: Bench, crun: str) -> None:
     assert "note: syscalls cannot be counted on this machine" in ran.out
 
 
-def test_without_names_of_calls_the_suite_is_left_out(bench: Bench, crun: str) -> None:
+def test_without_names_of_calls_the_cases_with_a_filter_are_left_out(
+    bench: Bench, crun: str
+) -> None:
     none = (
         "from seatrial.perf import filters\n"
         "def choose(count): raise filters.NoNamesError('libseccomp.so.2 is missing')\n"
         "filters.choose = choose"
     )
-    words = ("--suite", "axes", "--suite", "tax", "--runtime", crun, "--quick")
+    words = ("--suite", "lifecycle", "--runtime", crun, "--blocks", "1", "--samples", "1")
     ran = bench(*words, before=none)
-    assert "suite axes is left out: libseccomp.so.2 is missing" in ran.environment["notes"]
+    why = "lifecycle has no case with a seccomp filter: libseccomp.so.2 is missing"
+    assert why in ran.environment["notes"]
+    assert {sample["case"] for sample in ran.samples} == {"plain", "netns"}
 
 
 @pytest.mark.parametrize(
@@ -364,3 +371,60 @@ def test_a_runtime_that_fails_the_suite_is_marked(bench: Bench, crun: str, tmp_p
     ran = bench(*words, output=tmp_path / "cut")
     assert ran.status == 2
     assert "is not complete: its run was cut off" in ran.err
+
+
+# --- The reference runtime's modes -------------------------------------------------------------
+
+
+@pytest.fixture
+def reference(bench: Bench) -> str:
+    del bench  # it needs root
+    path = Path(sys.executable).parent / "seatrial-oci"
+    if not path.is_file():
+        pytest.skip("the reference runtime is not beside this Python")
+    return str(path)
+
+
+def test_the_reference_runtime_is_timed_in_its_modes(bench: Bench, reference: str) -> None:
+    words = ("--suite", "lifecycle", "--runtime", reference, "--editable", "--blocks", "1")
+    ran = bench(*words, "--samples", "1")
+    assert ran.status == 0, ran.out + ran.err
+    assert not [line for line in ran.samples if "error" in line]
+    found = {(line["contender"], line["case"], line["kind"]) for line in ran.samples}
+    for case in ("plain", "netns", "seccomp400"):
+        for mode in ("", "-cold", "-off"):
+            assert {(f"seatrial-oci{mode}", case, kind) for kind in ("run", "steps")} <= found
+        for mode in ("-api", "-api-200mb"):
+            assert (f"seatrial-oci{mode}", case, "run") in found
+    for name in ("seatrial-oci", "seatrial-oci-api"):
+        suite = pyperf.BenchmarkSuite.load(str(ran.folder / f"{name}.json"))
+        for figure in ("run-cpu", "run-minor-faults", "run-syscalls", "run-first-instruction-wall"):
+            assert suite.get_benchmark(f"lifecycle/plain/{figure}").median() > 0
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "bench", "targets", ran.folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for what in ("in-process API", "run, plan kept", "run, cold", "minor faults of run"):
+        assert done.stdout.count(what) == 3
+
+
+def test_an_api_that_raises_is_told_as_any_failure(tmp_path: Path) -> None:
+    package = tmp_path / "broken"
+    package.mkdir()
+    (package / "api.py").write_text(
+        "class Container:\n    def __init__(self, *_, **__): raise OSError('no kernel')\n"
+    )
+    worker = Path(api_worker.__file__)
+    order = {"id": "a", "bundle": "/", "root": "/", "count": False}
+    done = subprocess.run(
+        [sys.executable, worker, "broken.api", "0", "0"],
+        input=json.dumps(order) + "\n",
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {"error": "run: OSError: no kernel", "stderr": ""}

@@ -11,7 +11,7 @@ import pytest
 
 from seatrial.perf.errors import RunError
 from seatrial.perf.programs import program
-from seatrial.perf.stopwatch import Step, Stopwatch
+from seatrial.perf.stopwatch import UNPRIVILEGED, Step, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,18 @@ def test_a_step_that_hangs_is_killed(stopwatch: Stopwatch) -> None:
 def test_a_command_that_ends_without_the_payload_is_no_sample(stopwatch: Stopwatch) -> None:
     raw = stopwatch.sample([Step("run", ("/bin/true",), "p")], timeout_s=0.2)
     assert raw["error"] == "run: not done within the timeout"
+
+
+def test_a_step_runs_as_a_user_without_privileges_if_told_to(stopwatch: Stopwatch) -> None:
+    test = f'test "$(id -u) $(id -G)" = "{UNPRIVILEGED} {UNPRIVILEGED}"'
+    raw = stopwatch.sample([Step("run", ("/bin/sh", "-c", test), "u")], timeout_s=20)
+    assert "error" not in raw, raw
+
+
+def test_words_before_a_command_are_its_environments(stopwatch: Stopwatch) -> None:
+    test = 'test "$A$HOME" = "x=y/root"'
+    raw = stopwatch.sample([Step("run", ("A=x=y", "/bin/sh", "-c", test))], timeout_s=20)
+    assert "error" not in raw, raw
 
 
 def test_the_container_is_found_by_its_pid_file_and_collected(

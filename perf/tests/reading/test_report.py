@@ -36,8 +36,8 @@ def test_the_text_has_all_contenders_beside_the_floor(usual: Any, capsys: Captur
     lines = out.splitlines()
     head = next(line for line in lines if line.startswith("case"))
     assert re.split(r"\s{2,}", head) == [
-        "case", "contender", "note", "p50", "p90", "p99", "× floor", "× crun", "× runc", "CPU",
-        "minor faults",
+        "case", "contender", "note", "median", "95 %", "p90", "p99", "× floor", "× crun", "× runc",
+        "CPU", "minor faults",
     ]  # fmt: skip
     first = next(number for number, line in enumerate(lines) if line.startswith("plain"))
     assert "floor" in lines[first]

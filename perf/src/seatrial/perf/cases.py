@@ -17,7 +17,8 @@ class Case:
     """One thing to time.
 
     ``floor``, ``runtimes`` and ``engines`` are who takes part; ``again`` whether the A/A pair
-    does.  ``orders`` names the rung of the floor's ladder or the micro variant that the case is.
+    does, ``modes`` whether the reference runtime does in its other modes.  ``orders`` names the
+    rung of the floor's ladder or the micro variant that the case is.
     """
 
     suite: str
@@ -29,9 +30,14 @@ class Case:
     runtimes: bool = True
     engines: bool = False
     again: bool = False
+    modes: bool = False
     orders: str = ""
     #: Mounts that the surroundings have more than they had.
     table: int = 0
+    #: Layers of the overlay that is the root filesystem; 0: it is a plain folder.
+    layers: int = 0
+    #: Whether the runtime is started by a user without privileges.
+    rootless: bool = False
     #: How many at once (burst), or how many stay (density).
     number: int = 1
 

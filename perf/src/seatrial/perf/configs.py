@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from seatrial.perf.stopwatch import UNPRIVILEGED
+
 Config = dict[str, Any]
 
 PAYLOAD = "/payload"
@@ -111,6 +113,15 @@ def with_user_namespace() -> Config:
     return config
 
 
+def rootless() -> Config:
+    """Return it as a user without privileges can have it: mapped to root, without cgroups."""
+    config = with_user_namespace()
+    linux = config["linux"]
+    mapping = [{"containerID": 0, "hostID": UNPRIVILEGED, "size": 1}]
+    linux["uidMappings"] = linux["gidMappings"] = mapping
+    return config
+
+
 def with_mounts(count: int) -> Config:
     """Return it with so many bind mounts more."""
     config = plain()
@@ -137,9 +148,10 @@ def with_filter(names: list[str], architectures: list[str]) -> Config:
     return config
 
 
-def finished(config: Config, *, arguments: list[str], cgroup: str) -> Config:
-    """Return a copy for one contender: the payload's arguments and its cgroup."""
+def finished(config: Config, *, arguments: list[str], cgroup: str | None) -> Config:
+    """Return a copy for one contender: the payload's arguments and its cgroup, if it has one."""
     config = copy.deepcopy(config)
     config["process"]["args"] = [PAYLOAD, *arguments]
-    config["linux"]["cgroupsPath"] = cgroup
+    if cgroup is not None:
+        config["linux"]["cgroupsPath"] = cgroup
     return config

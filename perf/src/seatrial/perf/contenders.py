@@ -19,6 +19,8 @@ from seatrial.perf.stopwatch import ENVIRON, Step
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from seatrial.perf.modes import Mode
+
 #: Those that are looked for when none is named.
 KNOWN = ("seatrial-oci", "crun", "runc", "youki", "runsc")
 #: The same, for the suite of engines.
@@ -64,6 +66,7 @@ class Contender:
     #: What it says of itself, and the hash of the Python that it starts, if it does.
     about: str = ""
     package_sha256: str = ""
+    mode: Mode | None = None
 
     @property
     def is_floor(self) -> bool:
@@ -80,10 +83,19 @@ class Contender:
         """Whether it is the second of the A/A pair."""
         return self.name.endswith(AGAIN)
 
+    def is_of(self, other: Contender) -> bool:
+        """Whether it is the other one, its second in the A/A pair, or that in a mode."""
+        return self.path == other.path
+
     @property
-    def runtime(self) -> str:
-        """The runtime's name, without the mark of the A/A pair."""
-        return self.name.removesuffix(AGAIN)
+    def has_modes(self) -> bool:
+        """Whether it is the reference runtime, which can be timed in several modes."""
+        return bool(self.package_sha256) and self.mode is None and not self.is_again
+
+    @property
+    def python(self) -> str:
+        """The Python that it starts, which has its API too."""
+        return os.path.join(os.path.dirname(self.path), "python3")
 
     @property
     def descriptor(self) -> int:
@@ -94,7 +106,9 @@ class Contender:
         """Return one verb of it as a step."""
         if "p" in flags and not self.dialect.preserves:
             flags += "o"
-        return Step(verb, (self.path, "--root", root, *self.dialect.options, verb, *words), flags)
+        variables = self.mode.environment if self.mode else ()
+        command = (self.path, "--root", root, *self.dialect.options, verb, *words)
+        return Step(verb, (*variables, *command), flags)
 
     def preserving(self) -> tuple[str, ...]:
         """Return the words by which the payload's descriptor is passed on."""
@@ -103,6 +117,10 @@ class Contender:
     def again(self) -> Contender:
         """Return the same under the name for the second of the A/A pair."""
         return replace(self, name=self.name + AGAIN)
+
+    def within(self, mode: Mode) -> Contender:
+        """Return the same in a mode, under a name of its own."""
+        return replace(self, name=f"{self.name}-{mode.name}", mode=mode)
 
     def as_dict(self) -> dict[str, object]:
         """Return what results say about it."""
@@ -113,6 +131,7 @@ class Contender:
             "editable": self.editable,
             "about": self.about,
             **({"package_sha256": self.package_sha256} if self.package_sha256 else {}),
+            **({"mode": self.mode.about} if self.mode else {}),
         }
 
 

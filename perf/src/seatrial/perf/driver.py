@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 #: So many turns in a row may fail before a contender is given up in a case.
 _MOST_FAILURES = 3
 _DRAIN_S = 1.0
-#: In so many blocks system calls are counted; they hardly vary.
-_COUNTED_BLOCKS = 3
+#: In so many blocks system calls are counted: they hardly vary, and these give an interval.
+_COUNTED_BLOCKS = 6
 
 
 class Run:
@@ -114,7 +114,10 @@ class Run:
         return self.plan.sizes[turn.case.suite].samples + 1 + counted
 
     def _counts(self, turn: Turn) -> bool:
-        return turn.block < _COUNTED_BLOCKS and turn.case.kind not in {"micro", "burst", "density"}
+        # Most calls of an engine are those of its daemon, which is not counted.
+        if turn.case.kind in {"micro", "burst", "density"} or turn.contender.is_engine:
+            return False
+        return turn.block < _COUNTED_BLOCKS
 
     def measure(self) -> bool:
         """Take all turns; return whether all were taken.  Interrupted, it keeps what there is."""
@@ -161,14 +164,14 @@ class Run:
         """Leave out who cannot run the plain bundle; mark who does not conform."""
         marks = self.environment["not_comparable"]
         for each in self.plan.contenders:
-            if each.is_again:
+            if each.is_again or each.mode:
                 continue
+            names = {other.name for other in self.plan.contenders if other.is_of(each)}
             if wrong := self._try_out(place, each):
                 self._skip(each.name, wrong)
-                self._given_up |= {(name, "") for name in (each.name, each.again().name)}
+                self._given_up |= {(name, "") for name in names}
             elif wrong := self.conformance.wrong(each):
-                marks[each.name] = wrong
-                marks[each.again().name] = wrong
+                marks.update(dict.fromkeys(sorted(names), wrong))
         left = [each for each in self.plan.contenders if (each.name, "") not in self._given_up]
         if not left:
             reasons = "; ".join(f"{e['contender']}: {e['reason']}" for e in self.plan.skipped)

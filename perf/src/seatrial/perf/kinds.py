@@ -28,8 +28,13 @@ def take(place: Place, contender: Contender, case: Case, *, count: bool = False)
         return place.sample(Step("version", (contender.path, "--version")), count=count)
     bundle = bundles.make(place, contender, case)
     identifier = place.new_id()
-    if case.kind == "run":
-        raw = place.sample(run(place, contender, bundle, identifier), count=count)
+    if contender.mode and contender.mode.fresh:
+        bundle.freshen(identifier)
+    if contender.mode and contender.mode.in_process:
+        raw = place.sample_in_process(contender, str(bundle.path), identifier, count=count)
+    elif case.kind == "run":
+        step = run(place, contender, bundle, identifier, rootless=case.rootless)
+        raw = place.sample(step, count=count)
     else:
         raw = place.sample(
             *_life(place, contender, str(bundle.path), identifier), pid_file=True, count=count
@@ -39,14 +44,18 @@ def take(place: Place, contender: Contender, case: Case, *, count: bool = False)
     return raw
 
 
-def run(place: Place, contender: Contender, bundle: Bundle, identifier: str) -> Step:
+def run(
+    place: Place, contender: Contender, bundle: Bundle, identifier: str, *, rootless: bool = False
+) -> Step:
     """Return the step that runs a bundle from its creation to its removal."""
+    flags = "pu" if rootless else "p"
     if contender.is_floor:
-        return Step("run", (floor(), "run", str(bundle.path / "orders")), "p")
+        return Step("run", (floor(), "run", str(bundle.path / "orders")), flags)
     if contender.is_engine:
         return engines.step(place, contender, bundle)
     words = ("--bundle", str(bundle.path), *contender.preserving(), identifier)
-    return contender.step("run", place.root(contender), *words, flags="p")
+    root = place.root(contender, rootless=rootless)
+    return contender.step("run", root, *words, flags=flags)
 
 
 def _life(place: Place, contender: Contender, bundle: str, identifier: str) -> list[Step]:

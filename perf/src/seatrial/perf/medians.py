@@ -18,7 +18,7 @@ _SHOWN = (
     *("run-wall", "whole-wall", "create-wall", "start-wall", "first-instruction-wall"),
     *("exit-seen-wall", "delete-wall", "run-cpu", "run-minor-faults", "run-syscalls"),
     *("exec-wall", "version-wall", "wall", "starts-per-second", "p99-wall"),
-    *("pss-memory", "cgroup-memory", "host-memory"),
+    *("pss-memory", "cgroup-memory"),
 )
 _MILLISECOND = 1e-3
 

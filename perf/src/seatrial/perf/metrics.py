@@ -99,6 +99,5 @@ def case_order(case: str) -> tuple[int, str]:
 def contender_order(name: str) -> tuple[int, str, int]:
     """Sort contenders by this: the floor, ours, then by name; the A/A twin after its pair."""
     own = name.removesuffix(AGAIN)
-    first = (FLOOR, "seatrial-oci")
-    rank = first.index(own) if own in first else len(first)
+    rank = 0 if own == FLOOR else 1 if own.startswith("seatrial") else 2
     return (rank, own, int(name != own))

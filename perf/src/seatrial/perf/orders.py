@@ -61,13 +61,14 @@ class Orders:
         self.cgroups = cgroups
         self.name = name
         self.types = {each["type"] for each in config["linux"]["namespaces"]}
+        self.has_cgroup = "cgroupsPath" in config["linux"]
 
     def all(self, filter_file: Path | None = None) -> list[Order]:
         """Return the orders for all of it."""
         return [
             *self.make_cgroups(),
             *self.clone(),
-            ("attach",),
+            *([("attach",)] if self.has_cgroup else []),
             *self.enter(),
             *self.root(),
             *self.identity(),
@@ -84,7 +85,7 @@ class Orders:
     def make_cgroups(self) -> list[Order]:
         """Make the container's cgroup in each hierarchy."""
         orders: list[Order] = []
-        for each in self.cgroups.hierarchies:
+        for each in self.cgroups.hierarchies if self.has_cgroup else ():
             folder = self.cgroups.folder(each, self.name)
             orders.append(("cgroup", str(folder)))
             if each.version == 1 and "cpuset" in each.controllers:
@@ -120,7 +121,9 @@ class Orders:
 
     def identity(self) -> list[Order]:
         """Become the user namespace's root, once the way to the root filesystem is behind us."""
-        return [("ids", "0", "0")] if "user" in self.types else []
+        if "user" not in self.types or not self.has_cgroup:
+            return []  # the one user that is mapped is root there already
+        return [("ids", "0", "0")]
 
     def root(self) -> list[Order]:
         """Prepare the root filesystem."""

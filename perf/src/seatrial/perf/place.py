@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,22 @@ from typing import TYPE_CHECKING, Any, Self
 from seatrial.perf import cgroups, janitor, kernel
 from seatrial.perf.cgroups import OwnCgroups
 from seatrial.perf.errors import UnfitError
-from seatrial.perf.stopwatch import Step, Stopwatch
+from seatrial.perf.in_process import InProcess
+from seatrial.perf.stopwatch import UNPRIVILEGED, Step, Stopwatch
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from seatrial.perf.contenders import Contender
+
+
+def closed_to_others() -> str | None:
+    """Return what on the way to a run's work folder keeps users without privileges out."""
+    top = Path(tempfile.gettempdir()).resolve()
+    for folder in (top, *top.parents):
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            return str(folder)
+    return None
 
 
 class Place:
@@ -36,6 +47,7 @@ class Place:
         self.name = f"{os.getpid()}-{time.time_ns() // 1_000_000}"
         self._ids = itertools.count(1)
         self._exit = contextlib.ExitStack()
+        self._in_process: dict[str, InProcess] = {}
 
     def __enter__(self) -> Self:
         """Make all of it."""
@@ -101,6 +113,8 @@ class Place:
             kernel.umount(str(folder), kernel.MNT_DETACH)
 
     def _end(self) -> None:
+        for each in self._in_process.values():
+            each.close()
         self.stopwatch.close()
         janitor.sweep(f"{cgroups.PREFIX}{self.name}")
 
@@ -121,10 +135,12 @@ class Place:
         """Return an id that no container of the run has had."""
         return f"b{next(self._ids)}"
 
-    def root(self, contender: Contender) -> str:
+    def root(self, contender: Contender, *, rootless: bool = False) -> str:
         """Return a contender's state root; the two of the A/A pair have one each."""
-        folder = self.work / "state" / contender.name
+        folder = self.work / ("rootless" if rootless else "state") / contender.name
         folder.mkdir(parents=True, exist_ok=True)
+        if rootless:
+            os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
         return str(folder)
 
     @property
@@ -139,6 +155,18 @@ class Place:
             timeout_s=self.timeout_s,
             pid_file=self.pid_file if pid_file else "",
             count=count,
+        )
+
+    def sample_in_process(
+        self, contender: Contender, bundle: str, identifier: str, *, count: bool = False
+    ) -> dict[str, Any]:
+        """Take one sample of a runtime's Python API."""
+        if contender.name not in self._in_process:
+            self._in_process[contender.name] = InProcess(
+                contender, self.tracepoint, self.cgroups.adopt
+            )
+        return self._in_process[contender.name].sample(
+            identifier, bundle, self.root(contender), timeout_s=self.timeout_s, count=count
         )
 
     def clear(self, contender: Contender, identifier: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from seatrial.perf import contenders, filters, kinds, schedule
+from seatrial.perf import contenders, filters, in_process, kinds, place, schedule
 from seatrial.perf.contenders import Contender, MissingError
 from seatrial.perf.errors import UnfitError
+from seatrial.perf.modes import MODES
 from seatrial.perf.schedule import Size, takes_part
 from seatrial.perf.suites import SUITES
 
@@ -52,7 +53,21 @@ def make_plan(options: dict[str, Any], seed: int) -> Plan:
         raise UnfitError(f"there is nothing to measure: {'; '.join([*why, *plan.notes])}")
     if found:
         _pair(plan, found)
+    for each in (each for each in found if each.has_modes):
+        _add_modes(plan, each)
     return plan
+
+
+def _add_modes(plan: Plan, contender: Contender) -> None:
+    """Have the reference runtime take part in its other modes, where a case has them."""
+    for mode in MODES:
+        other = contender.within(mode)
+        if not any(takes_part(other, case) for case in plan.cases):
+            continue
+        if mode.in_process and (why := in_process.why_not(contender.python)):
+            plan.skipped.append({"contender": other.name, "reason": why})
+            continue
+        plan.contenders.insert(-1, other)
 
 
 def _find(options: dict[str, Any], plan: Plan) -> list[Contender]:
@@ -80,14 +95,27 @@ def _choose(options: dict[str, Any], plan: Plan) -> None:
     """Put the cases of the suites into the plan."""
     for name in dict.fromkeys(options["suite"]):
         suite = SUITES[name]
+        plan.cases += suite.cases()
         try:
-            plan.cases += suite.cases()
+            plan.cases += suite.filtered()
         except filters.NoNamesError as error:
-            plan.notes.append(f"suite {name} is left out: {error}")
-            continue
+            plan.notes.append(f"{name} has no case with a seccomp filter: {error}")
+        _leave_out(options, plan)
         size = suite.quick if options["quick"] else suite.size
         plan.sizes[name] = Size(
             options["blocks"] or size.blocks, options["samples"] or size.samples
+        )
+
+
+def _leave_out(options: dict[str, Any], plan: Plan) -> None:
+    """Take out what was not asked for, and what cannot be done."""
+    wanted = options["case"]
+    plan.cases = [case for case in plan.cases if not wanted or case.name in wanted]
+    closed = place.closed_to_others()
+    if closed and any(case.rootless for case in plan.cases):
+        plan.cases = [case for case in plan.cases if not case.rootless]
+        plan.notes.append(
+            f"the case rootless is left out: {closed} is closed to other users (hint: TMPDIR)"
         )
 
 

@@ -44,6 +44,17 @@ def interval(found: Interval | None) -> str:
     return "[?]" if found is None else f"[{_fixed(found.low)}, {_fixed(found.high)}]"
 
 
+def between(found: Interval | None, unit: str) -> str:
+    """Return the interval of a figure, each end with its unit."""
+    if found is None:
+        return "[?]"
+    low, high = quantity(found.low, unit), quantity(found.high, unit)
+    # One unit is enough where both have it.
+    if low.rpartition(" ")[2] == high.rpartition(" ")[2]:
+        low = low.rpartition(" ")[0] or low
+    return f"[{low}, {high}]"
+
+
 def percent(value: float) -> str:
     """Return a ratio as how many percent it is away from 1."""
     return f"{(value - 1) * 100:+.1f} %"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from seatrial.perf import machine
+from seatrial.perf import machine, targets
 from seatrial.perf.metrics import PHASES
 from seatrial.perf.plots import drift, ecdf, phases, ratios, scaling, spreads
 from seatrial.perf.tables import bullets, escaped
@@ -60,10 +60,15 @@ class Report:
         found.append(drift.plot(results, suite, metrics))
         return [plot for plot in found if plot is not None]
 
+    @cached_property
+    def targets(self) -> Table:
+        """The reference runtime's targets, met or not."""
+        return targets.table(self.summary)
+
     def tables(self) -> list[Table]:
         """Return the tables of a report without plots."""
         summary = self.summary
-        found = [summary.suite(suite) for suite in summary.headlines]
+        found = [self.targets, *(summary.suite(suite) for suite in summary.headlines)]
         return [table for table in (*found, summary.pair(), summary.missing()) if table.rows]
 
     def text(self) -> str:

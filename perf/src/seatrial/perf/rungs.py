@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seatrial.perf import filters
+from seatrial.perf import filters, layers
 from seatrial.perf.configs import plain
 from seatrial.perf.orders import NAMESPACES, Orders
 
@@ -27,6 +27,8 @@ LADDER = (
     "privileges",
     "network",
 )
+#: Those of the single steps that need the names of system calls.
+FILTERS = ("filter-search-400", "filter-list-400")
 _END: Order = ("end",)
 
 
@@ -64,9 +66,9 @@ def micro_names() -> list[str]:
     return [
         *(f"namespace-{name}" for name in ("none", *NAMESPACES, "all-but-user")),
         *(f"mount-{name}" for name in ("none", "proc", "dev", "devpts", "shm", "mqueue", "sysfs")),
-        *("mount-bind", "paths-readonly", "paths-masked", "pivot"),
-        *(f"filter-{name}" for name in ("none", "search-400", "list-400")),
-        *("cgroup-none", "cgroup-make", "cgroup-attach", "capabilities"),
+        *("mount-bind", "mount-overlay1", "mount-overlay10", "mount-overlay50"),
+        *("paths-readonly", "paths-masked", "pivot"),
+        *("filter-none", "cgroup-none", "cgroup-make", "cgroup-attach", "capabilities"),
     ]
 
 
@@ -96,6 +98,9 @@ def _mount(which: str, place: Place, bundle: Bundle) -> list[Order]:
     orders, before = _in_root(place, bundle)
     if which == "bind":
         return [*before, ("bind", str(bundle.path / "extra"), "tmp", "0"), _END]
+    if which.startswith("overlay"):
+        data = layers.options(bundle.path, int(which.removeprefix("overlay")))
+        return [*before, ("mount", "overlay", "tmp", "overlay", "0", data), _END]
     if which == "dev":
         entry = plain()["mounts"][1]
         return [*before, *orders.mount(entry), *orders.devices(), _END]

@@ -43,6 +43,8 @@ def takes_part(contender: Contender, case: Case) -> bool:
     """Whether a contender is timed in a case."""
     if contender.is_floor:
         return case.floor
+    if contender.mode and not (case.modes and case.kind in contender.mode.kinds):
+        return False
     wanted = case.engines if contender.is_engine else case.runtimes
     return wanted and (case.again or not contender.is_again)
 

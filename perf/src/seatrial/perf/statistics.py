@@ -109,6 +109,19 @@ def unpaired_ratio(new: Blocks, old: Blocks, *, seed: int = SEED) -> Ratio:
     )
 
 
+def block_median(blocks: Blocks) -> float:
+    """Return the median over blocks of a block's median."""
+    return median(median(samples) for samples in blocks.values())
+
+
+def median_interval(blocks: Blocks, *, seed: int = SEED) -> Interval | None:
+    """Return the interval of the median over blocks; ``None`` with too few of them."""
+    if any(min(samples) <= 0 for samples in blocks.values()):
+        return None
+    logs = [_log(blocks[number]) for number in sorted(blocks)]
+    return _interval([logs], lambda drawn: median(drawn[0]), seed)
+
+
 def normalized(blocks: Blocks, reference: Blocks) -> dict[int, list[float]]:
     """Return the samples as multiples of the reference's median in the same block."""
     return {

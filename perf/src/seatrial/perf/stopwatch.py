@@ -20,6 +20,10 @@ ENVIRON = {
 }
 
 
+#: As whom a step with the flag ``u`` runs (stopwatch.h).
+UNPRIVILEGED = 64123
+
+
 @dataclass(frozen=True)
 class Step:
     """One command; ``flags`` say what has to come before the next one (stopwatch.h)."""

@@ -10,7 +10,13 @@ from seatrial.perf import quantities
 from seatrial.perf.comparison import not_comparable, not_publishable
 from seatrial.perf.contenders import AGAIN, FLOOR
 from seatrial.perf.metrics import Metric, headlines
-from seatrial.perf.statistics import FEWEST_BLOCKS, paired_ratio, percentile
+from seatrial.perf.statistics import (
+    FEWEST_BLOCKS,
+    block_median,
+    median_interval,
+    paired_ratio,
+    percentile,
+)
 from seatrial.perf.tables import Row, Table
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 REFERENCES = (FLOOR, "crun", "runc")
 #: How far apart the two of the A/A pair may be.
 PAIR_LIMIT = 1.03
-_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+_PERCENTILES = {"p90": 0.9, "p99": 0.99}
 #: What is no time, and less noisy: shown beside the headline where it was measured.
 _BESIDE = {
     "cpu": "CPU",
@@ -120,7 +126,7 @@ class Summary:
                 contender.name: ratio
                 for contender in self.results.having(metric)
                 if contender.name != reference
-                and (ratio := self._ratio(contender, reference, metric)) is not None
+                and (ratio := self.ratio(contender, reference, metric)) is not None
             }
             if each:
                 found[metric] = each
@@ -130,7 +136,8 @@ class Summary:
     def _known(self) -> dict[tuple[str, str, Metric], Ratio | None]:
         return {}
 
-    def _ratio(self, contender: Contender, reference: str, metric: Metric) -> Ratio | None:
+    def ratio(self, contender: Contender, reference: str, metric: Metric) -> Ratio | None:
+        """Return a contender's ratio to another in a benchmark; ``None`` where there is none."""
         key = (contender.name, reference, metric)
         if key not in self._known:
             blocks = self.results.reference(reference, metric)
@@ -155,10 +162,14 @@ class Summary:
         ]
         return Table(
             suite,
-            "medians and percentiles of all samples; ratios are paired, block by block, with their"
-            " 95 % interval",
+            "the median over blocks of a block's median, with its 95 % interval; percentiles of all"
+            " samples; ratios paired block by block, with their 95 % interval",
             ("case", "contender"),
-            (*_PERCENTILES, *(f"× {name}" for name in references), *(_BESIDE[n] for n in beside)),
+            (
+                *("median", "95 %", *_PERCENTILES),
+                *(f"× {name}" for name in references),
+                *(_BESIDE[n] for n in beside),
+            ),
             tuple(
                 self._row(contender, metric, references, beside)
                 for metric in metrics
@@ -169,15 +180,19 @@ class Summary:
     def _row(
         self, contender: Contender, metric: Metric, references: Sequence[str], beside: Sequence[str]
     ) -> Row:
-        cells = [_figure(contender, metric, fraction) for fraction in _PERCENTILES.values()]
+        cells = _figures(contender, metric)
         for name in references:
-            ratio = self._ratio(contender, name, metric)
+            ratio = self.ratio(contender, name, metric)
             cells.append("1" if name == contender.name else quantities.ratio(ratio))
         cells += [
-            _figure(contender, Metric(metric.suite, metric.case, f"{metric.action}-{name}"), 0.5)
+            _median(contender, Metric(metric.suite, metric.case, f"{metric.action}-{name}"))
             for name in beside
         ]
         return Row((metric.short, contender.name), tuple(cells), self.note(contender.name))
+
+    def median(self, contender: Contender, metric: Metric) -> str:
+        """Return the median over blocks of a block's median, with its unit."""
+        return _median(contender, metric)
 
     def note(self, name: str) -> str:
         """Return what has to be said beside every figure of a contender."""
@@ -197,15 +212,16 @@ class Summary:
             for metric in (Metric(suite, case, each) for each in metrics if name == suite):
                 for contender in self.results.having(metric):
                     series = contender.series[metric]
-                    figures = [_figure(contender, metric, f) for f in _PERCENTILES.values()]
+                    figures = _figures(contender, metric)
                     counts = (str(len(series.blocks)), str(len(series.values)))
                     heads = (case, metric.name, contender.name)
                     rows.append(Row(heads, (*figures, *counts), self.note(contender.name)))
         return Table(
             f"{suite}: every figure",
-            "percentiles of all samples",
+            "the median over blocks of a block's median, with its 95 % interval; percentiles of all"
+            " samples",
             ("case", "metric", "contender"),
-            (*_PERCENTILES, "blocks", "samples"),
+            ("median", "95 %", *_PERCENTILES, "blocks", "samples"),
             tuple(rows),
         )
 
@@ -240,11 +256,24 @@ class Summary:
         )
 
 
-def _figure(contender: Contender, metric: Metric, fraction: float) -> str:
+def _figures(contender: Contender, metric: Metric) -> list[str]:
+    """Return the median, its interval and the percentiles."""
+    series = contender.series[metric]
+    return [
+        _median(contender, metric),
+        quantities.between(median_interval(series.blocks), series.unit),
+        *(
+            quantities.quantity(percentile(series.values, fraction), series.unit)
+            for fraction in _PERCENTILES.values()
+        ),
+    ]
+
+
+def _median(contender: Contender, metric: Metric) -> str:
     series = contender.series.get(metric)
     if series is None:
         return ""
-    return quantities.quantity(percentile(series.values, fraction), series.unit)
+    return quantities.quantity(block_median(series.blocks), series.unit)
 
 
 def _apart(ratio: Ratio) -> bool:

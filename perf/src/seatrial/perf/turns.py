@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.perf import bundles, figures, kernel, kinds
+from seatrial.perf import bundles, figures, kernel, kinds, layers
 from seatrial.perf.figures import ImpossibleError
 from seatrial.perf.stopwatch import Step
 
@@ -61,15 +61,17 @@ def _counted(turn: Turn, raw: dict[str, Any]) -> Part:
 
 @contextlib.contextmanager
 def _surroundings(place: Place, turn: Turn) -> Iterator[None]:
-    """Have as many mounts more as the case says, in this run's own mount namespace."""
-    folder = place.work / "table"
+    """Have the mounts that the case wants around it, in this run's own mount namespace."""
     made: list[Path] = []
     try:
         for number in range(turn.case.table):
-            each = folder / str(number)
+            each = place.work / "table" / str(number)
             each.mkdir(parents=True, exist_ok=True)
             kernel.mount("table", str(each), "tmpfs", data="size=4k")
             made.append(each)
+        if turn.case.layers:
+            bundle = bundles.make(place, turn.contender, turn.case)
+            made.append(layers.mount(bundle.path, turn.case.layers))
         yield
     finally:
         for each in reversed(made):
@@ -150,7 +152,6 @@ def _exec(place: Place, turn: Turn, samples: int, *, count: bool) -> Iterator[Pa
 def _density(place: Place, turn: Turn) -> Part:
     contender, number = turn.contender, turn.case.number
     identifiers: list[str] = []
-    before = _available()
     try:
         for slot in range(number):
             bundle = bundles.make(place, contender, turn.case, "idle", slot=f"-{slot}")
@@ -159,7 +160,6 @@ def _density(place: Place, turn: Turn) -> Part:
             if "error" in raw:
                 return _part(turn, raw)
         used = {
-            "host-memory": before - _available(),
             "pss-memory": _proportional(place),
             "cgroup-memory": _charged(place),
         }
@@ -169,13 +169,6 @@ def _density(place: Place, turn: Turn) -> Part:
                 place.clear(contender, identifier)
     each = {name: value / number for name, value in used.items() if value}
     return {"figures": each, "exit": 0}
-
-
-def _available() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _tasks(place: Place) -> set[int]:

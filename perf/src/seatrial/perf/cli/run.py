@@ -42,12 +42,18 @@ def add_parser(
         help=f"what to measure, repeatable (default: all). {about}",
     )
     parser.add_argument(
+        "--case",
+        action="append",
+        metavar="CASE",
+        help="only cases of this name, such as plain, netns, rootless; repeatable",
+    )
+    parser.add_argument(
         "--runtime",
         action="append",
         metavar="RUNTIME",
         help="a name or a path, repeatable (default: those known that are on this machine)",
     )
-    parser.add_argument("--quick", action="store_true", help="a look in under 40 s, not to publish")
+    parser.add_argument("--quick", action="store_true", help="a look in a minute, not to publish")
     parser.add_argument("--blocks", type=_count, metavar="N", help="blocks of every suite")
     parser.add_argument("--samples", type=_count, metavar="N", help="samples in each turn")
     parser.add_argument("--seed", type=int, metavar="N", help="by which the order is drawn")
@@ -84,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.output or _FOLDER / f"{dt.datetime.now(dt.UTC):%Y-%m-%d}-{platform.node()}"
     options = {
         "suite": arguments.suite or list(DEFAULT),
+        "case": arguments.case,
         "runtime": arguments.runtime,
         "quick": arguments.quick,
         "blocks": arguments.blocks,
@@ -116,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _no_other_options(arguments: argparse.Namespace) -> None:
-    given = ("suite", "runtime", "quick", "blocks", "samples", "seed", "editable")
+    given = ("suite", "case", "runtime", "quick", "blocks", "samples", "seed", "editable")
     for name in given:
         if getattr(arguments, name):
             raise UsageError(
