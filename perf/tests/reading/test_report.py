@@ -100,7 +100,7 @@ def test_against_names_what_ratios_are_to(usual: Any, capsys: Capture) -> None:
 def test_a_folder_gets_the_page_and_every_plot(usual: Any, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     assert report(usual.write(), "-o", f"{folder}/") == 0
-    assert (folder / "report.md").read_text().startswith("# Container start-up: made-up")
+    assert (folder / "report.md").read_text().startswith("# Container start-up: Made-up CPU")
     names = {path.stem for path in (folder / "plots").glob("*.svg")}
     assert names >= {
         "ecdf-lifecycle-plain-run-wall",
@@ -135,7 +135,7 @@ def _inside(root: ET.Element, width: float, height: float) -> None:
 
 
 def test_nothing_is_drawn_outside(usual: Any, tmp_path: Path) -> None:
-    usual.environment["host"] = "x"
+    usual.environment["cpu_model"] = "x"
     report(usual.write(), "-o", f"{tmp_path}/out/")
     for path in (tmp_path / "out" / "plots").glob("*.svg"):
         root = ET.parse(path).getroot()  # noqa: S314 - made by us a moment ago
@@ -146,7 +146,7 @@ def test_nothing_is_drawn_outside(usual: Any, tmp_path: Path) -> None:
 def test_text_of_results_is_text(make: Callable[..., Any], tmp_path: Path, name: str) -> None:
     made = make("evil")
     made.lifecycle("crun", 0.005)
-    made.environment |= {"host": EVIL, "nested": {EVIL: [EVIL]}, "reasons": [EVIL]}
+    made.environment |= {"cpu_model": EVIL, "nested": {EVIL: [EVIL]}, "reasons": [EVIL]}
     made.skipped[EVIL] = EVIL
     output = tmp_path / name
     assert report(made.write(), "-o", output) == 0

@@ -125,7 +125,7 @@ class Contender:
     def as_dict(self) -> dict[str, object]:
         """Return what results say about it."""
         return {
-            "path": self.path,
+            "program": os.path.basename(self.path),
             "version": self.version,
             "sha256": self.sha256,
             "editable": self.editable,

@@ -65,7 +65,6 @@ def describe() -> dict[str, Any]:
     memory = _field("/proc/meminfo", "MemTotal")
     hypervisor = "hypervisor" in (_field("/proc/cpuinfo", "flags") or "").split()
     return {
-        "host": platform.node(),
         "system": _system(),
         "kernel": platform.release(),
         "kernel_build": platform.version(),

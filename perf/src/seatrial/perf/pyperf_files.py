@@ -127,7 +127,6 @@ def suite(
 
 def _machine(machine: dict[str, Any]) -> dict[str, Any]:
     known = {
-        "hostname": machine.get("host"),
         "platform": f"Linux-{machine.get('kernel')}-{machine.get('machine')}",
         "cpu_model_name": machine.get("cpu_model"),
         "cpu_count": machine.get("cpu_count"),

@@ -32,7 +32,9 @@ class Report:
         """One line: where and when."""
         environment = self.summary.results.environment
         parts = [
-            str(environment[name]) for name in ("host", "kernel", "started") if name in environment
+            str(environment[name])
+            for name in ("cpu_model", "kernel", "started")
+            if name in environment
         ]
         return f"Container start-up: {', '.join(parts) or self.summary.results.path.name}"
 

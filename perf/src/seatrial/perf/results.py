@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from seatrial.perf import samples
 from seatrial.perf.contenders import AGAIN, FLOOR
 from seatrial.perf.errors import UsageError
 from seatrial.perf.metrics import Metric, case_order, contender_order, suite_order
 from seatrial.perf.results_folder import ENVIRONMENT, FORMAT, SKIPPED
+from seatrial.perf.samples import COMPRESSED
 from seatrial.perf.samples import NAME as SAMPLES
 
 if TYPE_CHECKING:
@@ -79,10 +81,11 @@ class Results:
         environment = _environment(path / ENVIRONMENT)
         complete = environment["complete"]
         contenders = {}
-        for file in sorted(path.glob("*.json")):
+        for file in sorted([*path.glob("*.json"), *path.glob("*.json.gz")]):
             if file.name not in {ENVIRONMENT, SKIPPED}:
-                contenders[file.stem] = _contender(file)
-        failures, remarks = _failures(path / SAMPLES)
+                found = _contender(file)
+                contenders[found.name] = found
+        failures, remarks = _failures(path)
         skipped = _skipped(path / SKIPPED)
         if complete and not contenders and not skipped:
             raise UsageError(f"{path} says that it is complete, but holds no contender")
@@ -195,7 +198,7 @@ def _contender(file: Path) -> Contender:
         found = _series(file, benchmark)
         series[found.metric] = found
         version = version or str(benchmark.get_metadata().get("runtime_version", ""))
-    return Contender(file.stem, version, series)
+    return Contender(file.name.partition(".json")[0], version, series)
 
 
 def _series(file: Path, benchmark: Any) -> Series:  # noqa: ANN401 - pyperf has no types
@@ -236,16 +239,13 @@ def _skipped(file: Path) -> tuple[Skipped, ...]:
         raise UsageError(f"{file} is not a list of contenders and reasons") from None
 
 
-def _failures(file: Path) -> tuple[dict[str, int], list[str]]:
+def _failures(folder: Path) -> tuple[dict[str, int], list[str]]:
     """Count the lines with an error. Lines that were cut off (a killed run, resumed) are lost."""
     failures: dict[str, int] = {}
     lost = 0
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
+    if not any((folder / name).exists() for name in (SAMPLES, COMPRESSED)):
         return {}, [f"{SAMPLES} is missing: failed samples are not counted"]
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+    content = samples.content_of(folder)
     for line in filter(None, content.split(b"\n")):
         try:
             sample = json.loads(line)

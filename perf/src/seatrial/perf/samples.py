@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from typing import TYPE_CHECKING, Any
 
 from seatrial.perf.errors import RunError, UsageError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 Line = dict[str, Any]
 NAME = "samples.jsonl"
+#: What it is called in a published run.
+COMPRESSED = f"{NAME}.xz"
 
 
 class Samples:
@@ -51,13 +54,23 @@ class Samples:
         self._file.close()
 
 
-def read(folder: Path) -> Iterator[Line]:
-    """Yield the lines of a run; one that was cut off by the end of the run is passed over."""
+def content_of(folder: Path) -> bytes:
+    """Return the file's bytes; raises ``UsageError`` where it is missing or cannot be read."""
     path = folder / NAME
     try:
-        content = path.read_bytes()
+        if not path.exists() and (folder / COMPRESSED).exists():
+            path = folder / COMPRESSED
+            return lzma.decompress(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except (lzma.LZMAError, EOFError):
+        raise UsageError(f"{path} is damaged or cut off") from None
+
+
+def read(folder: Path) -> Iterator[Line]:
+    """Yield the lines of a run; one that was cut off by the end of the run is passed over."""
+    path, content = folder / NAME, content_of(folder)
     for number, text in enumerate(content.split(b"\n"), 1):
         if not text:
             continue

@@ -44,7 +44,7 @@ def document(usual: Any, tmp_path: Path) -> Path:
     usual.environment |= {
         "reasons": [f"the A/A pair is apart {EVIL}"],
         "not_comparable": {"runc": f"fails the suite {EVIL}"},
-        "host": EVIL,
+        "cpu_model": EVIL,
     }
     page = tmp_path / "page.html"
     parser = argparse.ArgumentParser()

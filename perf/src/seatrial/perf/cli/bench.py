@@ -32,7 +32,7 @@ class Command(Protocol):
 
 
 #: The modules of the subcommands, beside this one.
-COMMANDS = ("run", "compare", "report", "targets", "gate")
+COMMANDS = ("run", "compare", "report", "targets", "gate", "publish")
 _DESCRIPTION = (
     "Measure how fast container runtimes start containers, interleaved, beside the least that the"
     " kernel takes for the same."

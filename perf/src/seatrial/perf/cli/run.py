@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import platform
 import random
 import sys
 from pathlib import Path
@@ -87,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, and say what came of it."""
     conformance = Conformance(arguments.conformance)
     before: dict[str, Any] | None = None
-    folder = arguments.output or _FOLDER / f"{dt.datetime.now(dt.UTC):%Y-%m-%d}-{platform.node()}"
+    folder = arguments.output or _FOLDER / f"{dt.datetime.now(dt.UTC):%Y-%m-%d-%H%M}"
     options = {
         "suite": arguments.suite or list(DEFAULT),
         "case": arguments.case,
@@ -134,7 +133,7 @@ def _no_other_options(arguments: argparse.Namespace) -> None:
 def _same(before: dict[str, Any], plan: Plan) -> None:
     """Raise ``UsageError`` unless machine and contenders are those that the run began with."""
     machine = environment.describe()
-    for name in ("host", "kernel", "cpu_model", "boot_id"):
+    for name in ("kernel", "cpu_model", "boot_id"):
         if machine[name] != before.get(name):
             raise UsageError(f"the run cannot go on: it began with another {name}")
     now = {each.name: each.as_dict() for each in plan.contenders}

@@ -58,10 +58,10 @@ class Selection:
         if path.is_dir():
             results = self.folder(path)
             return lambda name: Side(results, results.contender(name))
-        if path.suffix == ".json" or len(path.parts) > 1:
+        if path.name.endswith((".json", ".json.gz")) or len(path.parts) > 1:
             if not path.is_file():
                 raise UsageError(f"there is no {text}")
             results = self.folder(path.parent)
-            return Side(results, results.contender(path.stem))
+            return Side(results, results.contender(path.name.partition(".json")[0]))
         results = self.folder(None)
         return Side(results, results.contender(text))
