@@ -102,7 +102,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     if os.geteuid() != 0:
         pytest.skip("only root can make containers")
     # pytest's folders are closed to other users, and one of the cases is such a user's.
-    with tempfile.TemporaryDirectory(prefix="seatrial-perf-tests-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="spt-") as temporary:
         os.chmod(temporary, 0o711)  # noqa: S103 - passed through, not read
         yield Bench(tmp_path, Path(temporary))
 

@@ -89,13 +89,19 @@ class OwnCgroups:
             self.remove()
             raise UnfitError(f"cannot make cgroup {error.filename}: {error.strerror}") from None
 
+    def make(self, folder: Path) -> None:
+        """Make a folder below the run's own, unless it is there, in which processes can be."""
+        if folder.is_dir():
+            return
+        folder.mkdir()
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            # A new cgroup of version 1 has no processors, and nothing can be attached to it.
+            if (folder / name).exists() and not (folder / "cgroup.controllers").exists():
+                (folder / name).write_text((folder.parent / name).read_text())
+
     def _make(self, hierarchy: Hierarchy) -> None:
         folder = self.folder(hierarchy)
-        folder.mkdir()
-        if "cpuset" in hierarchy.controllers and hierarchy.version == 1:
-            # A new cgroup of version 1 has no processors, and nothing can be attached to it.
-            for name in ("cpuset.cpus", "cpuset.mems"):
-                (folder / name).write_text((hierarchy.path / name).read_text())
+        self.make(folder)
         if hierarchy.version == _V2:
             words = [f"+{name}" for name in sorted(hierarchy.controllers)]
             for each in (hierarchy.path, folder):
@@ -115,22 +121,47 @@ class OwnCgroups:
         """Return the hierarchy that has a controller."""
         return next((each for each in self.hierarchies if controller in each.controllers), None)
 
+    def finding(self) -> Hierarchy:
+        """Return the hierarchy by which the run finds its processes again."""
+        return self.find("pids") or self.find("freezer") or self.hierarchies[0]
+
+    def accounting(self) -> Hierarchy | None:
+        """Return the hierarchy that tells how much processor time was used."""
+        found = self.find("cpuacct")
+        return found or next((each for each in self.hierarchies if each.version == _V2), None)
+
+    def used_ns(self, name: str) -> int | None:
+        """Return the processor time used in a cgroup and below it, also by what has ended."""
+        hierarchy = self.accounting()
+        if hierarchy is None:
+            return None
+        folder = self.folder(hierarchy, name)
+        with contextlib.suppress(OSError, ValueError):
+            if hierarchy.version == 1:
+                return int((folder / "cpuacct.usage").read_text())
+            for line in (folder / "cpu.stat").read_text().splitlines():
+                if line.startswith("usage_usec "):
+                    return int(line.split()[1]) * 1000
+        return None
+
     def adopt(self, pid: int) -> None:
         """Put a process below the run's cgroup, so that all that it starts can be found there."""
-        hierarchy = self.find("pids") or self.find("freezer") or self.hierarchies[0]
-        folder = self.folder(hierarchy, "stopwatch")
+        folder = self.folder(self.finding(), "stopwatch")
         folder.mkdir(exist_ok=True)
         (folder / "cgroup.procs").write_text(str(pid))
 
     def clear(self) -> None:
-        """Kill what runs below the run's cgroup and remove what is there, but for the stopwatch."""
-        self._remove(spared="stopwatch")
+        """Kill what runs below the run's cgroup and remove what is there.
+
+        But for the stopwatch, and the engines' own cgroups and daemons.
+        """
+        self._remove(spared=frozenset({"stopwatch", "daemon", "podman", "docker"}))
 
     def remove(self) -> None:
         """Kill what runs in it and remove all of it."""
         self._remove()
 
-    def _remove(self, spared: str = "") -> None:
+    def _remove(self, spared: frozenset[str] = frozenset()) -> None:
         """Try until nothing is left: a process leaves its cgroup some time after it was killed.
 
         On version 1 the kernel has no event for that.
@@ -139,13 +170,13 @@ class OwnCgroups:
         while self._sweep(spared) and time.monotonic() < deadline:
             os.sched_yield()
 
-    def _sweep(self, spared: str) -> bool:
+    def _sweep(self, spared: frozenset[str]) -> bool:
         """Kill and remove once; return whether something is left."""
         left = False
         for top in self.folders():
             for name, _, _ in os.walk(top, topdown=False):
                 folder = Path(name)
-                if spared and (folder == top or folder.name == spared):
+                if spared and (folder == top or folder.name in spared):
                     continue
                 with contextlib.suppress(OSError):
                     pids = {int(line) for line in (folder / "cgroup.procs").read_text().split()}

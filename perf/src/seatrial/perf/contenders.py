@@ -88,6 +88,11 @@ class Contender:
         return self.path == other.path
 
     @property
+    def runtime(self) -> str:
+        """The name without the mark of the A/A pair."""
+        return self.name.removesuffix(AGAIN)
+
+    @property
     def has_modes(self) -> bool:
         """Whether it is the reference runtime, which can be timed in several modes."""
         return bool(self.package_sha256) and self.mode is None and not self.is_again

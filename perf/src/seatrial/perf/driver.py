@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.perf import (
     drain,
-    engines,
     environment,
     guard,
     publishing,
@@ -124,13 +123,10 @@ class Run:
         store = Samples(self.folder)
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with Place() as place:
+            with Place(docker_host=self.plan.options["docker_host"]) as place:
                 self.environment["cgroup_view"] = place.view
                 self._guard(place)
-                try:
-                    self._blocks(place, store)
-                finally:
-                    self._forget()
+                self._blocks(place, store)
                 self.environment["complete"] = True
         except KeyboardInterrupt:
             self._note("the run was interrupted")
@@ -144,12 +140,6 @@ class Run:
             signal.signal(signal.SIGTERM, before)
             store.close()
         return True
-
-    def _forget(self) -> None:
-        for each in self.plan.contenders:
-            with contextlib.suppress(MissingError):
-                if (each.name, "") not in self._given_up:
-                    engines.forget(each)
 
     def _note(self, text: str) -> None:
         if text not in self.environment["notes"]:
@@ -180,7 +170,7 @@ class Run:
     def _try_out(self, place: Place, contender: Contender) -> str | None:
         """Return why a contender cannot be timed at all."""
         try:
-            engines.prepare(contender)
+            place.engines.prepare(contender)
         except MissingError as error:
             return str(error)
         wrong = guard.try_out(place, contender)

@@ -69,7 +69,11 @@ def of_sample(kind: str, raw: dict[str, Any], contender: Contender) -> Figures:
     ((name, step),) = steps.items()
     figures: Figures = {f"{name}-wall": _span(step)}
     if contender.is_engine:  # most of its work is done by others, a daemon or what it leaves
-        return figures | _of_payload(name, step, raw, contender)
+        # Without their share it is the command's alone, and says so.
+        own = {f"{name}-client-cpu": _cpu(step)}
+        if "beside_ns" in raw:
+            own[f"{name}-cpu"] = _cpu(step) + int(raw["beside_ns"])
+        return figures | own | _of_payload(name, step, raw, contender)
     processes = [step]
     if raw["strays"]["count"]:
         processes.append(raw["strays"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seatrial.perf import bundles, engines
+from seatrial.perf import bundles
 from seatrial.perf.programs import program
 from seatrial.perf.stopwatch import Step
 
@@ -34,7 +34,11 @@ def take(place: Place, contender: Contender, case: Case, *, count: bool = False)
         raw = place.sample_in_process(contender, str(bundle.path), identifier, count=count)
     elif case.kind == "run":
         step = run(place, contender, bundle, identifier, rootless=case.rootless)
+        before = place.engines.used_ns(contender) if contender.is_engine else None
         raw = place.sample(step, count=count)
+        after = place.engines.used_ns(contender) if contender.is_engine else None
+        if before is not None and after is not None:
+            raw["beside_ns"] = after - before
     else:
         raw = place.sample(
             *_life(place, contender, str(bundle.path), identifier), pid_file=True, count=count
@@ -52,7 +56,7 @@ def run(
     if contender.is_floor:
         return Step("run", (floor(), "run", str(bundle.path / "orders")), flags)
     if contender.is_engine:
-        return engines.step(place, contender, bundle)
+        return place.engines.step(contender, bundle)
     words = ("--bundle", str(bundle.path), *contender.preserving(), identifier)
     root = place.root(contender, rootless=rootless)
     return contender.step("run", root, *words, flags=flags)

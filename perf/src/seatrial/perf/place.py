@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from seatrial.perf import cgroups, janitor, kernel
 from seatrial.perf.cgroups import OwnCgroups
+from seatrial.perf.engines import Engines
 from seatrial.perf.errors import UnfitError
 from seatrial.perf.in_process import InProcess
 from seatrial.perf.stopwatch import UNPRIVILEGED, Step, Stopwatch
@@ -41,9 +42,10 @@ class Place:
     the host does not allow it.
     """
 
-    def __init__(self, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, *, timeout_s: float = 30.0, docker_host: str | None = None) -> None:
         """Prepare it; no step of a sample may take longer than ``timeout_s``."""
         self.timeout_s = timeout_s
+        self._docker_host = docker_host
         self.name = f"{os.getpid()}-{time.time_ns() // 1_000_000}"
         self._ids = itertools.count(1)
         self._exit = contextlib.ExitStack()
@@ -81,6 +83,8 @@ class Place:
         self.stopwatch = Stopwatch(environ={"SEATRIAL_TRACEPOINT": str(self.tracepoint)})
         self._exit.callback(self._end)
         self.cgroups.adopt(self.stopwatch.pid)
+        self.engines = Engines(self.work, self.cgroups, self._docker_host)
+        self._exit.callback(self.engines.close)
 
     def _watch(self) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC)

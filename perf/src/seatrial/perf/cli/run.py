@@ -62,6 +62,12 @@ def add_parser(
         help="time a runtime from an editable install too; such a run is not to be published",
     )
     parser.add_argument(
+        "--docker-host",
+        metavar="HOST",
+        help="time docker by this daemon of yours, such as unix:///var/run/docker.sock, and not by"
+        " one that the run starts for itself",
+    )
+    parser.add_argument(
         "--conformance",
         action="append",
         type=Path,
@@ -95,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         "blocks": arguments.blocks,
         "samples": arguments.samples,
         "editable": arguments.editable,
+        "docker_host": arguments.docker_host,
     }
     seed = arguments.seed
     if arguments.resume:
@@ -122,7 +129,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _no_other_options(arguments: argparse.Namespace) -> None:
-    given = ("suite", "case", "runtime", "quick", "blocks", "samples", "seed", "editable")
+    given = (
+        "suite",
+        "case",
+        "runtime",
+        "quick",
+        "blocks",
+        "samples",
+        "seed",
+        "editable",
+        "docker_host",
+    )
     for name in given:
         if getattr(arguments, name):
             raise UsageError(

@@ -1,0 +1,110 @@
+"""A dockerd of the run's own: in namespaces, with its state in memory, below the run's cgroup."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.perf.contenders import MissingError
+from seatrial.perf.stopwatch import ENVIRON
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_READY = "API listen on"
+_TIMEOUT_S = 30.0
+_STEP_S = 0.02
+#: Joins the cgroups whose files are named, up to --; then in namespaces whose end is that of all
+#: that is started in them. What dockerd writes outside of its folder, it writes into memory.
+_JOIN = """
+while [ "$1" != -- ]; do echo $$ >"$1" || exit 1; shift; done
+shift
+exec unshare --net --mount --pid --fork --kill-child --propagation private "$@"
+"""
+_SETUP = """
+set -e
+mount -t proc proc /proc
+mount -t tmpfs -o mode=755 tmpfs /run
+for folder in /etc /var/lib /opt; do
+    [ -d $folder ] || continue
+    mkdir -p "$1/over$folder/upper" "$1/over$folder/work"
+    mount -t overlay overlay \
+        -o "lowerdir=$folder,upperdir=$1/over$folder/upper,workdir=$1/over$folder/work" $folder
+done
+exec "$2" --config-file="$1/daemon.json"
+"""
+
+
+class Dockerd:
+    """The daemon; raises ``MissingError`` where it cannot be started."""
+
+    def __init__(self, folder: Path, cgroup: str, joined: Sequence[Path]) -> None:
+        """Start it; its containers go below ``cgroup``, itself into the folders ``joined``."""
+        path = shutil.which("dockerd", path=ENVIRON["PATH"])
+        if path is None:
+            raise MissingError("dockerd is not on this machine")
+        folder.mkdir()
+        self.host = f"unix://{folder}/docker.sock"
+        settings = {
+            "hosts": [self.host],
+            "data-root": f"{folder}/data",
+            "exec-root": "/run/docker",
+            "pidfile": f"{folder}/docker.pid",
+            "cgroup-parent": cgroup,
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
+            "bridge": "none",
+            "iptables": False,
+            "ip-forward": False,
+            "userland-proxy": False,
+        }
+        (folder / "daemon.json").write_text(json.dumps(settings), encoding="utf-8")
+        self._log = folder / "log"
+        files = [str(each / "cgroup.procs") for each in joined]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    *("/bin/sh", "-c", _JOIN, "sh", *files, "--"),
+                    *("/bin/sh", "-c", _SETUP, "sh", str(folder), path),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=ENVIRON | {"TMPDIR": str(folder)},
+                start_new_session=True,
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _TIMEOUT_S
+        while _READY not in self._said():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                lines = self._said().strip().splitlines() or ["it says nothing"]
+                self.close()
+                raise MissingError(f"dockerd does not start: {lines[-1]}")
+            time.sleep(_STEP_S)
+
+    def _said(self) -> str:
+        with contextlib.suppress(OSError):
+            return self._log.read_text(encoding="utf-8", errors="replace")
+        return ""
+
+    def close(self) -> None:
+        """End it and all that it has started."""
+        if self._process.poll() is None:
+            # The first of the pid namespace: unshare(1) waits for it, and so nobody else has to.
+            pid = self._process.pid
+            ended = [pid]
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+                ended = [int(word) for word in children.split()] or ended
+            for each in ended:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
+        self._process.wait()
