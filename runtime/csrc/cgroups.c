@@ -1,7 +1,9 @@
 // Control groups: folders that are marked as ours, controllers, the process, device filters.
 //
-// A cgroup that create makes carries a mark, an extended attribute of its folder, so that delete
-// removes what create made and nothing else, however many containers share the folders above.
+// A cgroup that create makes carries a mark, so that delete removes what create made and nothing
+// else, however many containers share the folders above. The mark is the sticky bit, which means
+// nothing there: mkdir(2) sets it with the folder, so whoever is killed in between leaves no folder
+// without it, and it costs no further call.
 #include "executor.h"
 
 #include <dirent.h>
@@ -15,7 +17,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static const char made[] = "user.seatrial-oci.made";
 static const char container[] = "user.seatrial-oci.container";
 
 // A new v1 cpuset is empty and takes no process until it has what its parent has (cpuset(7)).
@@ -48,34 +49,35 @@ static int inherit(const char *folder, const char *file) {
 
 enum { CPUSET = 1, MARK = 2, ONLY_FAILED = 4 };
 
-// A folder is new and marked at once only in its mode: the sticky bit, which means nothing there,
-// says that whoever made it was killed before it had its marks.
-static bool lacks_marks(const char *path) {
-    struct stat status;
-    return stat(path, &status) == 0 && status.st_mode & S_ISVTX;
+static bool is_marked(const struct stat *status) {
+    return status->st_mode & S_ISVTX;
 }
 
-// Whether the last is new, `*is_new` says.
-static int make_directories(const struct op *op, char *path, size_t length, bool *is_new) {
-    const mode_t mode = (mode_t)op->number[0], at_first = op->flags & MARK ? S_ISVTX : 0;
+// One folder, which `*is_new` says whether it is; there may be more of the path after it.
+static int make_directory(const struct op *op, const char *path, bool *is_new) {
+    const mode_t mark = op->flags & MARK ? S_ISVTX : 0;
+    *is_new = mkdir(path, (mode_t)op->number[0] | mark) == 0;
+    int error = *is_new || errno == EEXIST ? 0 : errno;
+    if (!error && op->flags & CPUSET)
+        error = inherit(path, "cpuset.cpus");
+    if (!error && op->flags & CPUSET)
+        error = inherit(path, "cpuset.mems");
+    return error;
+}
+
+static int make_directories(const struct op *op, char *path, size_t length) {
+    bool is_new;
+    // Most often all but the last are there. The exception of cpusets is one above that is empty:
+    // then there was nothing to inherit, and they are set up from the top.
+    int error = make_directory(op, path, &is_new);
+    if (error == 0 || (error != ENOENT && !(op->flags & CPUSET)))
+        return error;
     for (size_t i = op->number[1] ? (size_t)op->number[1] : 1; i <= length; i++) {
         if (path[i] != '/' && path[i] != 0)
             continue;
         char saved = path[i];
         path[i] = 0;
-        *is_new = mkdir(path, mode | at_first) == 0;
-        int error = *is_new || errno == EEXIST ? 0 : errno;
-        // Where a cgroup takes no marks (cgroups(7), before Linux 5.7) it just goes without.
-        if (*is_new && at_first) {
-            setxattr(path, made, "", 0, 0);
-            // The last one gets another mark yet.
-            if (saved && chmod(path, mode) != 0)
-                error = errno;
-        }
-        if (!error && op->flags & CPUSET)
-            error = inherit(path, "cpuset.cpus");
-        if (!error && op->flags & CPUSET)
-            error = inherit(path, "cpuset.mems");
+        error = make_directory(op, path, &is_new);
         path[i] = saved;
         if (error)
             return error;
@@ -93,19 +95,17 @@ int op_make_directories(struct context *context, const struct op *op) {
         return ENAMETOOLONG;
     memcpy(path, whole, length + 1);
     int error = 0;
-    bool is_new = false;
     // Another container's end may take a folder above away again in between, or, for who has a file
     // of it open already, the device (ENODEV).
     for (int tries = 0; tries < 100; tries++) {
-        error = make_directories(op, path, length, &is_new);
+        error = make_directories(op, path, length);
         if (error != ENOENT && error != ENODEV)
             break;
     }
+    // Where a cgroup takes no attributes (cgroups(7), before Linux 5.7) it just goes without.
     const char *owner = plan_string(context->plan, op->text);
     if (!error && op->flags & MARK)
         setxattr(path, container, owner, strlen(owner), 0);
-    if (!error && op->flags & MARK && is_new && chmod(path, (mode_t)op->number[0]) != 0)
-        error = errno;
     return error;
 }
 
@@ -147,11 +147,12 @@ static int remove_tree(int parent, const char *name, int depth) {
 }
 
 // Whether the last container that came to be in this cgroup is another.
-static bool is_anothers(const char *path, const char *owner) {
+static bool is_anothers(const char *path, const char *owner, bool marked) {
     char value[256];
     ssize_t bytes = getxattr(path, container, value, sizeof value);
+    // Whoever has made it was killed before it said for whom.
     if (bytes < 0)
-        return errno == ENODATA;
+        return errno == ENODATA && !marked;
     return (size_t)bytes != strlen(owner) || memcmp(value, owner, (size_t)bytes) != 0;
 }
 
@@ -163,10 +164,14 @@ int op_remove_cgroup(struct context *context, const struct op *op) {
     const char *owner = plan_string(context->plan, op->text);
     if (op->flags & ONLY_FAILED)
         return 0;
-    if (op->flags & MARK && !lacks_marks(path)) {
-        if (*owner && is_anothers(path, owner))
+    if (op->flags & MARK) {
+        struct stat status;
+        if (stat(path, &status) != 0)
+            return errno == ENOENT ? 0 : errno;
+        bool marked = is_marked(&status);
+        if (*owner && is_anothers(path, owner, marked))
             return 0;
-        if (getxattr(path, made, NULL, 0) < 0 && errno == ENODATA) {
+        if (!marked) {
             if (*owner)
                 removexattr(path, container);
             return 0;
@@ -179,13 +184,40 @@ int op_remove_cgroup(struct context *context, const struct op *op) {
     return errno;
 }
 
-// path: cgroup.procs. flag 1: clone may have put the process there already.
+// path: cgroup.procs. flag 1: clone may have put the process there already; 2: it goes there
+// itself.
 int op_attach(struct context *context, const struct op *op) {
-    if (op->flags & 1 && context->in_cgroup)
+    if (op->flags & ATTACHES_ITSELF || (op->flags & 1 && context->in_cgroup))
         return 0;
     char digits[24];
     size_t bytes = print_decimal(digits, (uint64_t)context->pid);
     return write_file(AT_FDCWD, plan_string(context->plan, op->path), digits, bytes, 0);
+}
+
+// In the container process, first of all. A thread that moves nobody but itself, by a v1 cgroup's
+// "tasks", is the one for which the kernel need not stop all forks and exits of the machine
+// (cgroup_threadgroup_rwsem): that takes it milliseconds.
+struct outcome attach_itself(struct context *context) {
+    const struct plan *plan = context->plan;
+    for (uint32_t i = 0; i < plan->header->ops; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->kind != OP_ATTACH || op->stage != STAGE_ADOPT || !(op->flags & ATTACHES_ITSELF))
+            continue;
+        static const char tasks[] = "tasks";
+        char path[4096];
+        const char *procs = plan_string(plan, op->path);
+        const char *name = strrchr(procs, '/');
+        size_t length = name ? (size_t)(name + 1 - procs) : 0;
+        int error = length + sizeof tasks > sizeof path ? ENAMETOOLONG : 0;
+        if (!error) {
+            memcpy(path, procs, length);
+            memcpy(path + length, tasks, sizeof tasks);
+            error = write_file(AT_FDCWD, path, "0", 1, 0);
+        }
+        if (error)
+            return (struct outcome){.error = error, .op = i};
+    }
+    return (struct outcome){0};
 }
 
 // The v2 cgroup that the process can be cloned into, or -1.

@@ -14,15 +14,18 @@ struct context {
     int root;           // O_PATH of the container's root, in the container process
     int proc;           // a procfs of the container's pid namespace that nobody else sees, or -1
     int null;           // the host's /dev/null, or -1
+    int masks[2];       // what hides a file and what hides a folder, plus one; 0 is none (masks.c)
     int console;        // connected console socket, or -1
     int keep;           // descriptors above 2 that the program keeps
     int connection;     // to the caller of start
     bool in_cgroup;     // the process was cloned into its v2 cgroup
+    bool is_watched;    // the caller wants to be told of every step
     char program[4096]; // found to be executable, or empty
     int namespaces[16]; // opened, by bit of their type, plus one; 0 is none
     int *slots;         // descriptors left for later operations, plus one; 0 is none (mounts.h)
     uint32_t slot_count;
-    void *made; // what is made in the root filesystem (made.c)
+    void *made;  // what is made in the root filesystem (made.c)
+    void *moved; // network devices of the host that are the container's now (network.c), or NULL
     uint64_t root_mount;
     uint64_t own_mount; // that we were executed from; no program of the container's is there
     char **pointers;    // room for argv and environ of the whole plan, made before the clone
@@ -107,7 +110,9 @@ void note_made(const struct context *context, int parent, const char *path, bool
 void close_slots(struct context *context);
 
 // cgroups.c
+enum { ATTACHES_ITSELF = 2 }; // a flag of OP_ATTACH
 int open_cgroup(const struct plan *plan);
+struct outcome attach_itself(struct context *context);
 
 // files.c
 size_t print_decimal(char *into, uint64_t value);
@@ -126,7 +131,10 @@ void close_others(const struct context *context, const int *more, size_t count);
 pid_t new_process(void);
 
 // network.c: the end of a create
-void settle_net_devices(bool failed);
+void settle_net_devices(struct context *context, bool failed);
+
+// masks.c: no more paths to be hidden
+void close_masks(struct context *context);
 
 // seccomp.c: how the runtime passes a seccomp listener on, from the container to the agent
 struct listener_request {
@@ -159,6 +167,7 @@ struct create_request {
     // one the caller keeps that the container is there: until then its process does not outlive us.
     bool (*watch)(void *watcher, enum step step, pid_t pid);
     void *watcher;
+    bool keeps_only; // it is called at the last step alone, and nobody waits at the others
 };
 
 struct create_result {

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { OPEN_TREE_ATTR = 467 }; // Linux 6.15, on every architecture
+
 // One more than the descriptor is stored: zero, of which a new page is full, is none.
 int slot_read(const struct context *context, uint32_t slot) {
     return slot < context->slot_count ? context->slots[slot] - 1 : -1;
@@ -81,6 +83,24 @@ int clone_tree(int directory, const char *path, bool recursive) {
     return (int)syscall(SYS_open_tree, directory, path, flags);
 }
 
+// A copy of the mount that `fd` is, with attributes; -1 with errno.
+int clone_with(int fd, uint64_t attributes, bool recursive) {
+    struct mount_attr attr = {.attr_set = attributes};
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | EMPTY_PATH | (recursive ? RECURSIVE : 0);
+    int copy = (int)syscall(OPEN_TREE_ATTR, fd, "", flags, &attr, sizeof attr);
+    if (copy >= 0)
+        return copy;
+    // Before Linux 6.15.
+    copy = clone_tree(fd, "", recursive);
+    int error = copy < 0 ? errno : set_attributes(copy, attributes, 0, 0, recursive);
+    if (error && copy >= 0) {
+        close(copy);
+        copy = -1;
+    }
+    errno = error;
+    return copy;
+}
+
 int set_options(int filesystem, const char *options, size_t bytes) {
     for (size_t at = 0; at < bytes; at += strlen(options + at) + 1) {
         const char *option = options + at;
@@ -127,7 +147,8 @@ int new_filesystem(const struct filesystem *wanted) {
         error = set_options(filesystem, "ro", sizeof "ro");
     if (!error && syscall(SYS_fsconfig, filesystem, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
         error = errno;
-    if (!error && (fd = (int)syscall(SYS_fsmount, filesystem, FSMOUNT_CLOEXEC, 0)) < 0)
+    if (!error && (fd = (int)syscall(SYS_fsmount, filesystem, FSMOUNT_CLOEXEC,
+                                     (unsigned)wanted->attributes)) < 0)
         error = errno;
     close(filesystem);
     errno = error;
@@ -204,6 +225,8 @@ static int do_mount(struct context *context, const struct op *op) {
         .options = plan->heap + op->blob,
         .bytes = op->blob_bytes,
         .read_only = op->flags & READ_ONLY,
+        // What is copied into it comes first. There is nothing to be cleared on a new mount.
+        .attributes = op->flags & COPY_UP ? 0 : op->number[0],
     };
     if (is_long(&wanted))
         return mount_the_old_way(context, op, &wanted);
@@ -211,7 +234,7 @@ static int do_mount(struct context *context, const struct op *op) {
     if (fd < 0)
         return errno;
     int error = op->flags & COPY_UP ? copy_up(context, path, fd) : 0;
-    if (!error)
+    if (!error && op->flags & (COPY_UP | MAPPED))
         error = finish(context, op, fd);
     if (!error)
         error = put_at(context, fd, path, true);

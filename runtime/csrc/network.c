@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -213,9 +214,8 @@ static void close_side(struct side *side) {
         close(side->socket);
 }
 
-// What was moved, for as long as the container may yet come to nothing. There is one create at a
-// time in a process.
-static struct {
+// What was moved, for as long as the container may yet come to nothing.
+struct moved {
     unsigned count;
     struct side inside;
     struct {
@@ -223,40 +223,55 @@ static struct {
         struct addresses addresses;
         int index;
     } each[32];
-} moved = {.inside = {-1, -1}};
+};
+
+static struct moved *moved_by(struct context *context) {
+    if (!context->moved) {
+        void *room = mmap(NULL, sizeof(struct moved), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (room == MAP_FAILED)
+            return NULL;
+        context->moved = room;
+        ((struct moved *)room)->inside = (struct side){-1, -1};
+    }
+    return context->moved;
+}
 
 // path: the host's name; text: the container's, which may be a template with %d.
 int op_net_device(struct context *context, const struct op *op) {
     const char *name = plan_string(context->plan, op->path);
     struct side own;
     struct device device;
+    struct moved *moved = moved_by(context);
+    if (!moved)
+        return ENOMEM;
     int error = open_side("/proc/self/ns/net", &own);
-    if (!error && moved.inside.socket < 0) {
-        error = open_other_side(context->pid, &own, &moved.inside);
+    if (!error && moved->inside.socket < 0) {
+        error = open_other_side(context->pid, &own, &moved->inside);
         if (error) {
-            close_side(&moved.inside);
-            moved.inside = (struct side){-1, -1};
+            close_side(&moved->inside);
+            moved->inside = (struct side){-1, -1};
         }
     }
-    if (!error && moved.count == sizeof moved.each / sizeof *moved.each)
+    if (!error && moved->count == sizeof moved->each / sizeof *moved->each)
         error = E2BIG;
     if (!error)
         error = find_device(own.socket, name, 0, &device);
     if (!error) {
-        struct addresses *addresses = &moved.each[moved.count].addresses;
-        int *index = &moved.each[moved.count].index;
-        moved.each[moved.count].before = device;
+        struct addresses *addresses = &moved->each[moved->count].addresses;
+        int *index = &moved->each[moved->count].index;
+        moved->each[moved->count].before = device;
         error = find_addresses(own.socket, device.index, addresses);
         if (!error)
-            error = move_device(&own, &moved.inside, device.index,
+            error = move_device(&own, &moved->inside, device.index,
                                 plan_string(context->plan, op->text), index);
         if (!error)
-            moved.count++;
+            moved->count++;
         // Addresses before up, as runc does: nothing is sent from a device without them.
         if (!error)
-            error = add_addresses(moved.inside.socket, *index, addresses, false);
+            error = add_addresses(moved->inside.socket, *index, addresses, false);
         if (!error)
-            error = set_up(moved.inside.socket, *index);
+            error = set_up(moved->inside.socket, *index);
     }
     close_side(&own);
     return error;
@@ -264,23 +279,26 @@ int op_net_device(struct context *context, const struct op *op) {
 
 // The end of a create. When it failed, the devices come back as they were: our socket has kept the
 // namespace that they are in, whatever has become of the process.
-void settle_net_devices(bool failed) {
+void settle_net_devices(struct context *context, bool failed) {
+    struct moved *moved = context->moved;
     struct side own;
-    if (failed && moved.count && open_side("/proc/self/ns/net", &own) == 0) {
-        while (moved.count) {
-            const struct device *before = &moved.each[--moved.count].before;
+    if (!moved)
+        return;
+    if (failed && moved->count && open_side("/proc/self/ns/net", &own) == 0) {
+        while (moved->count) {
+            const struct device *before = &moved->each[--moved->count].before;
             int index;
             // Errors have nobody to go to: the one that made create fail is told.
-            if (move_device(&moved.inside, &own, moved.each[moved.count].index, before->name,
+            if (move_device(&moved->inside, &own, moved->each[moved->count].index, before->name,
                             &index) != 0)
                 continue;
-            add_addresses(own.socket, index, &moved.each[moved.count].addresses, true);
+            add_addresses(own.socket, index, &moved->each[moved->count].addresses, true);
             if (before->flags & IFF_UP)
                 set_up(own.socket, index);
         }
         close_side(&own);
     }
-    close_side(&moved.inside);
-    moved.inside = (struct side){-1, -1};
-    moved.count = 0;
+    close_side(&moved->inside);
+    munmap(moved, sizeof *moved);
+    context->moved = NULL;
 }

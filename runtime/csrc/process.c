@@ -167,11 +167,14 @@ int op_no_new_privileges(struct context *context, const struct op *op) {
 int op_bounding(struct context *context, const struct op *op) {
     (void)context;
     for (int number = 0; number < 64; number++) {
-        int has = prctl(PR_CAPBSET_READ, number, 0, 0, 0);
-        if (has < 0)
+        if (op->number[0] >> number & 1 || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
+            continue;
+        if (errno == EINVAL) // there is no such capability, nor any after it
             break;
-        if (has && !(op->number[0] >> number & 1) && prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0)
-            return errno;
+        int error = errno;
+        // Without the right to: well if it was not there.
+        if (prctl(PR_CAPBSET_READ, number, 0, 0, 0) != 0)
+            return error;
     }
     return 0;
 }

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/stat.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,6 +57,10 @@ bool is_ourselves(const struct context *context, const char *path) {
     return false;
 }
 
+static int may_execute(const char *path) {
+    return syscall(FACCESSAT2, AT_FDCWD, path, X_OK, EFFECTIVE_IDS) != 0 ? errno : 0;
+}
+
 // Can this be executed? Asked before the filter is loaded, after which there may be no way left to
 // say that it cannot.
 static int can_execute(const struct context *context, const char *path) {
@@ -68,20 +72,23 @@ static int can_execute(const struct context *context, const char *path) {
     if (errno != EINVAL)
         return errno;
     // Before Linux 6.14.
-    return syscall(FACCESSAT2, AT_FDCWD, path, X_OK, EFFECTIVE_IDS) != 0 ? errno : 0;
+    return may_execute(path);
 }
 
 // Is it certain already that this cannot be executed? Not where only root may not look: the
-// program's user may (NFS, FUSE).
+// program's user may (NFS, FUSE). The kernel's own check (EXECVE_CHECK) prepares an execution,
+// which takes it a hundred times as long as this.
 static int never_executes(const struct context *context, const char *path) {
     struct {
         struct statx known;
         char more[256];
     } found = {0};
-    int error = can_execute(context, path);
-    if (error == EACCES && syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &found) != 0)
-        return errno == EACCES ? 0 : errno;
-    return error == EACCES || error == ENOENT || error == ENOTDIR || error == ELOOP ? error : 0;
+    int error = is_ourselves(context, path) ? EACCES : may_execute(path);
+    if (error && error != EACCES)
+        return error == ENOENT || error == ENOTDIR || error == ELOOP ? error : 0;
+    if (syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &found) != 0)
+        return !error || errno == EACCES ? 0 : errno;
+    return error || !S_ISREG(found.known.stx_mode) ? EACCES : 0;
 }
 
 // path: the program; text: where a name without a slash is looked for, as execvp(3) does. flag 1:

@@ -30,6 +30,17 @@ int op_root_tree(struct context *context, const struct op *op) {
     return slot_keep(context, slot_number(op), fd);
 }
 
+// What is still to come that needs a procfs; others go without a second one.
+static bool needs_proc(const struct plan *plan) {
+    for (uint32_t i = 0; i < plan->header->ops; i++) {
+        uint32_t kind = plan->ops[i].kind;
+        if (kind == OP_SYSCTL || kind == OP_ATTRIBUTE ||
+            (kind == OP_KEYRING && *plan_string(plan, plan->ops[i].path)))
+            return true;
+    }
+    return false;
+}
+
 // What else is set up before pivot_root needs a procfs that the image cannot have put there, and
 // the host's /dev/null.
 int op_root(struct context *context, const struct op *op) {
@@ -56,19 +67,32 @@ int op_root(struct context *context, const struct op *op) {
     }
     context->root = fd;
     note_root(context);
-    const struct filesystem proc = {.type = "proc", .source = "proc", .options = ""};
-    context->proc = new_filesystem(&proc);
-    // A pid namespace of somebody else's, or a host that hides parts of its own /proc from us.
-    if (context->proc < 0)
-        context->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (needs_proc(context->plan)) {
+        const struct filesystem proc = {.type = "proc", .source = "proc", .options = ""};
+        context->proc = new_filesystem(&proc);
+        // A pid namespace of somebody else's, or a host that hides parts of its own /proc from us.
+        if (context->proc < 0)
+            context->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    }
     context->null = open("/dev/null", O_PATH | O_CLOEXEC);
     return 0;
 }
 
-static int leave(int old) {
+// Whether the old tree is the host's slave already, since before anything was mounted.
+static bool is_apart(const struct plan *plan) {
+    for (uint32_t i = 0; i < plan->header->ops; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->kind == OP_PROPAGATION && op->stage == STAGE_MOUNT)
+            return op->number[0] == MS_SLAVE_ || op->number[0] == MS_PRIVATE_;
+    }
+    return false;
+}
+
+static int leave(const struct plan *plan, int old) {
     // By its descriptor: "." would still be the new root to mount(2), though not to umount(2).
     // What happens to the old tree must not reach the host's.
-    if (fchdir(old) != 0 || mount("none", ".", NULL, MS_SLAVE_ | MS_RECURSIVE_, NULL) != 0 ||
+    if (fchdir(old) != 0 ||
+        (!is_apart(plan) && mount("none", ".", NULL, MS_SLAVE_ | MS_RECURSIVE_, NULL) != 0) ||
         umount2(".", DETACH) != 0)
         return errno;
     return chdir("/") != 0 ? errno : 0;
@@ -85,7 +109,7 @@ int op_pivot(struct context *context, const struct op *op) {
     if (fchdir(context->root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
         error = errno;
     if (!error)
-        error = leave(old);
+        error = leave(context->plan, old);
     close(old);
     return error;
 }

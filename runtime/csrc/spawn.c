@@ -1,12 +1,14 @@
 // Creating and starting the container process: who does which stage, and who waits for whom.
 //
 //   runtime                              container process
-//   BEFORE; clone  ───────────────────▶  wait
-//   ADOPT          ──────── go ───────▶  MOUNT
-//   CREATING       ◀─────── done ──────  wait
-//                  ──────── go ───────▶  ENTER
+//   BEFORE; clone  ───────────────────▶  attach itself
+//   ADOPT          ─────── (go) ──────▶  MOUNT
+//   CREATING       ◀────── (done) ─────  wait
+//                  ─────── (go) ──────▶  ENTER
 //   watch: keep    ◀─────── done ──────  wait, and end with the runtime if it does
 //   return         ──────── go ───────▶  accept: wait for start
+//
+// What is in brackets is left out where nobody has to wait for it.
 //
 //   start: connect ──────── go ───────▶  START, exec
 //                  ◀─────── end of file, or the operation that failed
@@ -150,22 +152,47 @@ static void default_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+// Whether the container process can do nothing before the runtime has adopted it: not where that
+// only limits it, as it does before create ends in any case.
+static bool waits_for_adoption(const struct context *context) {
+    const struct plan *plan = context->plan;
+    if (context->is_watched)
+        return true;
+    for (uint32_t i = 0; i < plan->header->ops; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->stage != STAGE_ADOPT || op->kind == OP_WRITE || op->kind == OP_PROCESS_FILE)
+            continue;
+        if (op->kind == OP_ATTACH &&
+            (op->flags & ATTACHES_ITSELF || (op->flags & 1 && context->in_cgroup)))
+            continue;
+        return true;
+    }
+    return false;
+}
+
+// Whether something happens in the runtime between the container's mounts and its root.
+static bool waits_for_hooks(const struct context *context) {
+    return context->is_watched || has_stage(context->plan, STAGE_CREATING);
+}
+
 // The container process, up to its exec.
 _Noreturn static void container(struct context *context, int sync, int listener) {
     default_signals();
     const int ours[] = {sync, listener};
     close_others(context, ours, sizeof ours / sizeof *ours);
     mode_t umask_before = umask(0);
-    struct outcome outcome = hear(sync);
-    if (outcome.error)
+    if (waits_for_adoption(context) && hear(sync).error)
         _exit(1);
-    outcome = run_stage(context, STAGE_MOUNT);
-    if (!tell(sync, outcome) || outcome.error)
-        _exit(1);
-    if (hear(sync).error)
-        _exit(1);
+    struct outcome outcome = attach_itself(context);
+    if (!outcome.error)
+        outcome = run_stage(context, STAGE_MOUNT);
+    if (outcome.error || waits_for_hooks(context)) {
+        if (!tell(sync, outcome) || outcome.error || hear(sync).error)
+            _exit(1);
+    }
     context->status = "creating";
     outcome = run_stage(context, STAGE_ENTER);
+    close_masks(context);
     if (!tell(sync, outcome) || outcome.error)
         _exit(1);
     // Until it is kept that we are there, nobody could find us: so we do not outlive the runtime.
@@ -286,37 +313,50 @@ static struct outcome make_process(struct context *context, int sync[2], int lis
 }
 
 static struct outcome reached(const struct create_request *request, enum step step, pid_t pid) {
-    if (!request->watch || request->watch(request->watcher, step, pid))
+    if (!request->watch || (request->keeps_only && step != STEP_ENTERED) ||
+        request->watch(request->watcher, step, pid))
         return (struct outcome){0};
     return (struct outcome){.error = ECANCELED, .op = UINT32_MAX};
 }
 
-// Lets the container process go on, and hears how far it came. What one that is gone had to say is
-// heard all the same.
-static struct outcome ask(int sync) {
+// Lets the container process go on. What one that is gone had to say is heard all the same.
+static struct outcome let_go(int sync) {
     const struct outcome go = {0};
     if (!tell(sync, go) && errno != EPIPE && errno != ECONNRESET)
         return (struct outcome){.error = errno, .op = UINT32_MAX};
-    return hear(sync);
+    return go;
+}
+
+// Why the container process could not be adopted: if it was gone, it has said what it met itself.
+static struct outcome why(int sync, struct outcome met) {
+    struct outcome said = {0};
+    if (recv(sync, &said, sizeof said, MSG_DONTWAIT) == sizeof said && said.error)
+        return said;
+    return met;
 }
 
 static struct outcome accompany(struct context *context, const struct create_request *request,
                                 int sync) {
     struct outcome outcome = reached(request, STEP_CLONED, context->pid);
-    if (!outcome.error)
-        outcome = run_stage(context, STAGE_ADOPT);
+    if (!outcome.error && (outcome = run_stage(context, STAGE_ADOPT)).error)
+        return why(sync, outcome);
     if (!outcome.error)
         outcome = reached(request, STEP_ADOPTED, context->pid);
+    if (!outcome.error && waits_for_adoption(context))
+        outcome = let_go(sync);
+    if (!outcome.error && waits_for_hooks(context)) {
+        outcome = hear(sync);
+        if (!outcome.error)
+            outcome = reached(request, STEP_MOUNTED, context->pid);
+        if (!outcome.error)
+            outcome = run_stage(context, STAGE_CREATING);
+        if (!outcome.error)
+            outcome = reached(request, STEP_HOOKED, context->pid);
+        if (!outcome.error)
+            outcome = let_go(sync);
+    }
     if (!outcome.error)
-        outcome = ask(sync);
-    if (!outcome.error)
-        outcome = reached(request, STEP_MOUNTED, context->pid);
-    if (!outcome.error)
-        outcome = run_stage(context, STAGE_CREATING);
-    if (!outcome.error)
-        outcome = reached(request, STEP_HOOKED, context->pid);
-    if (!outcome.error)
-        outcome = ask(sync);
+        outcome = hear(sync);
     if (!outcome.error)
         outcome = reached(request, STEP_ENTERED, context->pid);
     if (!outcome.error && !tell(sync, outcome))
@@ -370,6 +410,7 @@ void create_container(const struct create_request *request, struct create_result
         .bundle = request->bundle,
         .status = "creating",
         .members = request->members,
+        .is_watched = request->watch && !request->keeps_only,
         .own_mount = mount_of(AT_FDCWD, "/proc/self/exe", 0),
     };
     *result = (struct create_result){.pidfd = -1, .outcome = {.op = UINT32_MAX}};
@@ -400,7 +441,7 @@ void create_container(const struct create_request *request, struct create_result
     close(sync[0]);
     close_slots(&context);
     munmap(context.pointers, room);
-    settle_net_devices(result->outcome.error != 0);
+    settle_net_devices(&context, result->outcome.error != 0);
     result->pid = context.pid;
     if (result->outcome.error && context.pid > 0) {
         kill(context.pid, SIGKILL);

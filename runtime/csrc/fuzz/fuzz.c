@@ -82,7 +82,6 @@ static void execute(const struct plan *plan, uint64_t seed) {
         }
         kernel.calls_left = ~0u;
         kernel.fail_one_in = 0;
-        settle_net_devices(false);
         kernel_forget();
     }
 }

@@ -21,16 +21,26 @@ static PyObject *answer(struct outcome outcome) {
 }
 
 PyDoc_STRVAR(create_doc,
-             "create(plan, listener, console, keep, id, bundle, members, watch=None)\n--\n\n"
+             "create(plan, listener, console, keep, id, bundle, members, watch=None, every=True)"
+             "\n--\n\n"
              "Create the container process; return (pid, pidfd, failure or None). watch(step, pid) "
-             "is called as it comes about; what it raises gives the create up.");
+             "is called as it comes about, or not at every step but the last; what it raises gives "
+             "the create up.");
 
-// Called with the interpreter's lock held: create does not give it away.
-static bool watch_from_python(void *watcher, enum step step, pid_t pid) {
-    PyObject *answer = PyObject_CallFunction(watcher, "ii", (int)step, (int)pid);
+struct watcher {
+    PyObject *call;
+    PyThreadState *thread; // while create does without the interpreter's lock
+};
+
+static bool watch_from_python(void *context, enum step step, pid_t pid) {
+    struct watcher *watcher = context;
+    PyEval_RestoreThread(watcher->thread);
+    PyObject *answer = PyObject_CallFunction(watcher->call, "ii", (int)step, (int)pid);
     Py_XDECREF(answer);
+    watcher->thread = PyEval_SaveThread();
     return answer;
 }
+
 // No process has more: it is the kernel's own limit of fs.nr_open, by default.
 enum { MOST_KEPT = 1 << 20 };
 
@@ -40,21 +50,25 @@ static PyObject *core_create(PyObject *self, PyObject *args) {
     Py_ssize_t bytes;
     struct plan plan;
     struct create_request request = {.plan = &plan};
-    PyObject *watcher = Py_None;
-    if (!PyArg_ParseTuple(args, "y#iiiyyy|O:create", &buffer, &bytes, &request.listener,
+    struct watcher watcher = {.call = Py_None};
+    int every = 1;
+    if (!PyArg_ParseTuple(args, "y#iiiyyy|Op:create", &buffer, &bytes, &request.listener,
                           &request.console, &request.keep, &request.id, &request.bundle,
-                          &request.members, &watcher))
+                          &request.members, &watcher.call, &every))
         return NULL;
-    if (watcher != Py_None) {
+    if (watcher.call != Py_None) {
         request.watch = watch_from_python;
-        request.watcher = watcher;
+        request.watcher = &watcher;
+        request.keeps_only = !every;
     }
     if (request.keep < 0 || request.keep > MOST_KEPT)
         return PyErr_Format(PyExc_ValueError, "keep must be from 0 to %d", MOST_KEPT);
     if (!open_plan(buffer, bytes, &plan))
         return NULL;
     struct create_result result;
+    watcher.thread = PyEval_SaveThread();
     create_container(&request, &result);
+    PyEval_RestoreThread(watcher.thread);
     if (PyErr_Occurred()) // the watcher's
         return NULL;
     PyObject *failure = answer(result.outcome);

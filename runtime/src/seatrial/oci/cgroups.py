@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import cgroup_files, cgroup_ownership, freezer, host, resources
+from seatrial.oci import cgroup_files, cgroup_ownership, freezer, host, namespaces, resources
 from seatrial.oci.errors import ConfigError, OCIError
 from seatrial.oci.operations import Kind, Op, Stage
 
@@ -26,7 +26,7 @@ ROOT = "/sys/fs/cgroup"
 # Flags of operations (runtime/csrc/cgroups.c).
 CPUSET, MARK = 1, 2
 ABOVE = 1
-CLONED_INTO = 1
+CLONED_INTO, ITSELF = 1, 2
 WHERE_POSSIBLE = 1
 PROCS = "/cgroup.procs"
 
@@ -161,6 +161,10 @@ def compile(config: Config, identifier: str, *, unit: Unit | None = None) -> Ite
     yield from (op for op in settings if op.stage == Stage.BEFORE)
     freezes = freezer.file_of(groups)
     for group in groups:
+        # Not where it has entered namespaces by then: from there these paths may lead elsewhere.
+        flags = 0
+        if unit is None and not namespaces.joins(config):
+            flags = ITSELF if group.hierarchy.version == 1 else CLONED_INTO
         yield Op(
             Kind.ATTACH,
             Stage.ADOPT,
@@ -169,7 +173,7 @@ def compile(config: Config, identifier: str, *, unit: Unit | None = None) -> Ite
             path=group.path + PROCS,
             # What status and pause will want to know.
             extra=freezes if freezes.startswith(group.path + "/") else "",
-            flags=CLONED_INTO if unit is None and is_unified(groups) else 0,
+            flags=flags,
         )
     yield from (op for op in settings if op.stage == Stage.ADOPT)
 

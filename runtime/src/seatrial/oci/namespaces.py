@@ -95,6 +95,11 @@ def has_new(config: Config, kind: str) -> bool:
     return any(each.type == kind and each.path is None for each in config.linux.namespaces)
 
 
+def joins(config: Config) -> bool:
+    """Whether the container process enters a namespace that exists."""
+    return any(each.path is not None for each in config.linux.namespaces)
+
+
 def compile(config: Config) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
     """Yield what is opened and entered, and what is set up in new namespaces."""
     yield from _joins(config)
@@ -112,12 +117,12 @@ def compile(config: Config) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
 
 
 def _joins(config: Config) -> Iterator[Op]:
-    joins = [
+    joined = [
         (number, namespace)
         for number, namespace in enumerate(config.linux.namespaces)
         if namespace.path is not None
     ]
-    for number, namespace in joins:
+    for number, namespace in joined:
         yield Op(
             Kind.OPEN_NAMESPACE,
             Stage.JOIN,
@@ -126,8 +131,8 @@ def _joins(config: Config) -> Iterator[Op]:
             flags=FLAGS[namespace.type],
             path=namespace.path or "",
         )
-    users = [each for each in joins if each[1].type == "user"]
-    others = [each for each in joins if each[1].type != "user"]
+    users = [each for each in joined if each[1].type == "user"]
+    others = [each for each in joined if each[1].type != "user"]
     # Entering one takes power over the user namespace that owns it, and our own power ends with
     # entering a user namespace: so first what can be, and once we are in there, the rest.
     for number, namespace in others:

@@ -131,6 +131,7 @@ def create(
                 preserve_fds,
                 *names,
                 watch,
+                teller is not None and teller.on_event is not None,
             )
         if failure is not None:
             raise failed(plan, failure)  # noqa: TRY301 - undone like what is raised elsewhere
