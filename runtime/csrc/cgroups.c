@@ -20,6 +20,7 @@
 static const char container[] = "user.seatrial-oci.container";
 
 // A new v1 cpuset is empty and takes no process until it has what its parent has (cpuset(7)).
+// ENODATA: that is empty itself.
 static int inherit(const char *folder, const char *file) {
     char path[4200], value[4096];
     size_t length = strlen(folder);
@@ -44,7 +45,9 @@ static int inherit(const char *folder, const char *file) {
         return errno;
     ssize_t bytes = read(fd, value, sizeof value);
     close(fd);
-    return bytes < 0 ? errno : write_file(AT_FDCWD, path, value, (size_t)bytes, 0);
+    if (bytes < 0)
+        return errno;
+    return bytes <= 1 ? ENODATA : write_file(AT_FDCWD, path, value, (size_t)bytes, 0);
 }
 
 enum { CPUSET = 1, MARK = 2, ONLY_FAILED = 4 };
@@ -53,11 +56,9 @@ static bool is_marked(const struct stat *status) {
     return status->st_mode & S_ISVTX;
 }
 
-// One folder, which `*is_new` says whether it is; there may be more of the path after it.
-static int make_directory(const struct op *op, const char *path, bool *is_new) {
+static int make_directory(const struct op *op, const char *path) {
     const mode_t mark = op->flags & MARK ? S_ISVTX : 0;
-    *is_new = mkdir(path, (mode_t)op->number[0] | mark) == 0;
-    int error = *is_new || errno == EEXIST ? 0 : errno;
+    int error = mkdir(path, (mode_t)op->number[0] | mark) == 0 || errno == EEXIST ? 0 : errno;
     if (!error && op->flags & CPUSET)
         error = inherit(path, "cpuset.cpus");
     if (!error && op->flags & CPUSET)
@@ -66,18 +67,16 @@ static int make_directory(const struct op *op, const char *path, bool *is_new) {
 }
 
 static int make_directories(const struct op *op, char *path, size_t length) {
-    bool is_new;
-    // Most often all but the last are there. The exception of cpusets is one above that is empty:
-    // then there was nothing to inherit, and they are set up from the top.
-    int error = make_directory(op, path, &is_new);
-    if (error == 0 || (error != ENOENT && !(op->flags & CPUSET)))
+    // Most often all but the last are there, and set up; if not, it goes from the top.
+    int error = make_directory(op, path);
+    if (error != ENOENT && error != ENODATA)
         return error;
     for (size_t i = op->number[1] ? (size_t)op->number[1] : 1; i <= length; i++) {
         if (path[i] != '/' && path[i] != 0)
             continue;
         char saved = path[i];
         path[i] = 0;
-        error = make_directory(op, path, &is_new);
+        error = make_directory(op, path);
         path[i] = saved;
         if (error)
             return error;
