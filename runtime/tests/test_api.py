@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -248,3 +249,26 @@ def test_a_pipe_where_a_namespace_should_be_is_refused_and_not_waited_for(made: 
     made.configure("true", linux={"namespaces": namespaces})
     with pytest.raises(OperationError, match="fifo, which has to be a network namespace"):
         made.container.create()
+
+
+def test_creates_in_two_threads_run_side_by_side(made: Made, tmp_path: Path) -> None:
+    # The hook of each waits for that of the other: neither end of a FIFO opens without the other.
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    containers = []
+    for number, redirection in enumerate((f"> {fifo}", f"< {fifo}")):
+        bundle = tmp_path / str(number)
+        bundle.mkdir()
+        each = Made(bundle, f"side{number}-{os.getpid()}")
+        hook = {"path": BUSYBOX, "args": ["sh", "-c", f": {redirection}"], "timeout": 30}
+        each.configure(
+            "true", root={"path": str(made.bundle / "rootfs")}, hooks={"createRuntime": [hook]}
+        )
+        containers.append(Container(each.container.id, bundle=str(bundle), root=str(bundle / "s")))
+    with ThreadPoolExecutor() as threads:
+        try:
+            for done in [threads.submit(each.create) for each in containers]:
+                done.result(timeout=60)
+        finally:
+            for each in containers:
+                each.delete(force=True)

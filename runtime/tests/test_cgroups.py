@@ -347,3 +347,25 @@ def test_a_hierarchy_beneath_another_mount_is_none() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "[('/sys/fs/cgroup/later', 2)]\n"
+
+
+def test_a_cpuset_below_empty_ones_is_set_up_from_the_top(tmp_path: Path) -> None:
+    # Files in place of the kernel's, which writes a line even for an empty set.
+    files = ("cpuset.cpus", "cpuset.mems")
+    for folder, content in (("", "0-1\n"), ("above", "\n"), ("above/own", "\n")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for file in files:
+            (tmp_path / folder / file).write_text(content)
+    path = str(tmp_path / "above/own")
+    op = Op(
+        Kind.MAKE_DIRECTORIES,
+        Stage.BEFORE,
+        "make",
+        path=path,
+        flags=cgroups.CPUSET,
+        numbers=(0o755, len(str(tmp_path)) + 1),
+    )
+    binary = Plan(0, [op]).encode()
+    assert _core.run_stage(binary, Stage.BEFORE, 0, b'""', b'""', b"", b"") is None
+    for file in files:
+        assert (tmp_path / "above/own" / file).read_text() == "0-1\n"
