@@ -14,6 +14,7 @@ def create(
     bundle: bytes,
     members: bytes,
     watch: Callable[[int, int], object] | None = None,
+    every: bool = True,
     /,
 ) -> tuple[int, int, tuple[int, int] | None]:
     """Create the container process; return pid, pidfd, failure.
