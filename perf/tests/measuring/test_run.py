@@ -354,7 +354,12 @@ def test_a_runtime_that_fails_the_suite_is_marked(bench: Bench, crun: str, tmp_p
     results = tmp_path / "crun.jsonl"
     lines: list[dict[str, Any]] = [
         {"type": "header", "runtimes": [{"name": "crun", "sha256": sha256}]},
-        {"test": "suite/test_a.py::test_it_works[crun]", "status": "fail", "runtime": "crun"},
+        {
+            "test": "suite/test_a.py::test_it_works[crun]",
+            "status": "fail",
+            "runtime": "crun",
+            "requirements": ["config.hooks.poststop.failure-continues"],
+        },
         {"type": "footer", "complete": True, "exit_status": 1},
     ]
     results.write_text("".join(json.dumps(line) + "\n" for line in lines))

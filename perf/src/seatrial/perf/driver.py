@@ -160,6 +160,8 @@ class Run:
             if wrong := self._try_out(place, each):
                 self._skip(each.name, wrong)
                 self._given_up |= {(name, "") for name in names}
+            elif not self.conformance.knows(each) and not each.is_floor and not each.is_engine:
+                self._note(f"{each.name}: no results of the conformance suite for this build")
             elif wrong := self.conformance.wrong(each):
                 marks.update(dict.fromkeys(sorted(names), wrong))
         left = [each for each in self.plan.contenders if (each.name, "") not in self._given_up]

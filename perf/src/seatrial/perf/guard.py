@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.perf import bundles, kinds
 from seatrial.perf.cases import Case
+from seatrial.perf.concerns import concerns
 from seatrial.perf.configs import plain
 from seatrial.perf.errors import UsageError
 
@@ -50,12 +51,18 @@ def _wrong(raw: dict[str, Any], status: int) -> str | None:
     return None
 
 
+def _name(verdict: dict[str, Any]) -> str:
+    name: str = verdict["test"].rpartition("::")[2]
+    return name
+
+
 class Conformance:
     """What the conformance results given say about runtimes, by their hashes."""
 
     def __init__(self, paths: list[Path]) -> None:
         """Read results files; raises ``UsageError`` for one that is none, or was cut off."""
         self._failures: dict[str, list[str]] = {}
+        self._concerning: dict[str, list[str]] = {}
         for path in paths:
             self._read(path)
 
@@ -73,26 +80,27 @@ class Conformance:
             raise UsageError(f"{path} is not complete: its run was cut off")
         hashes = {each["name"]: each["sha256"] for each in lines[0]["runtimes"]}
         for runtime, sha256 in hashes.items():
-            failed = self._failures.setdefault(sha256, [])
-            # Only the exit status says whether what failed was known, and whether it decides:
-            # which failures these are is the business of the conformance room.
-            if footer["exit_status"]:
-                failed += [
-                    line["test"].rpartition("::")[2]
-                    for line in lines[1:-1]
-                    if line["status"] in {"fail", "error"} and line["runtime"] == runtime
-                ]
+            failed = [
+                line
+                for line in lines[1:-1]
+                if line["status"] in {"fail", "error"} and line["runtime"] == runtime
+            ]
+            # Only the exit status says whether what failed was known, and whether it decides.
+            names = self._failures.setdefault(sha256, [])
+            names += map(_name, failed if footer["exit_status"] else ())
+            names = self._concerning.setdefault(sha256, [])
+            names += map(_name, filter(concerns, failed))
 
     def wrong(self, contender: Contender) -> str | None:
         """Return why a contender's figures are not comparable, by these results."""
-        failed = self._failures.get(contender.sha256, [])
-        if not failed:
-            return None
-        more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
-        return (
-            "its failures in the conformance suite are not all known ones: "
-            f"{', '.join(failed[:_SHOWN])}{more}"
-        )
+        for failed, what in (
+            (self._concerning, "it fails tests of the conformance suite that its bundles rest on"),
+            (self._failures, "its failures in the conformance suite are not all known ones"),
+        ):
+            if names := failed.get(contender.sha256, []):
+                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+                return f"{what}: {', '.join(names[:_SHOWN])}{more}"
+        return None
 
     def knows(self, contender: Contender) -> bool:
         """Whether there are results for this very build."""
