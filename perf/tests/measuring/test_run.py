@@ -69,10 +69,19 @@ def test_the_two_of_the_pair_and_the_floor_are_interleaved(bench: Bench, crun: s
 
 
 def test_pyperf_reads_every_file(bench: Bench, crun: str) -> None:
-    ran = bench("--suite", "tax", "--runtime", crun, "--blocks", "2", "--samples", "2")
-    one, other = ran.folder / "crun.json", ran.folder / "crun-again.json"
-    for words in (("compare_to", one, other), ("stats", one), ("hist", one), ("check", one)):
-        done = _pyperf(*words)
+    words = ("--suite", "lifecycle", "--case", "plain", "--suite", "scaling", "--suite", "density")
+    ran = bench(*words, "--runtime", crun, "--blocks", "2", "--samples", "2")
+    files = set(ran.folder.glob("*.json")) - {
+        ran.folder / "environment.json",
+        ran.folder / "skipped.json",
+    }
+    assert {path.stem for path in files} == {"crun", "crun-again", "floor"}
+    for path in files:
+        for command in ("stats", "hist", "check"):
+            done = _pyperf(command, path)
+            assert done.returncode == 0, done.stderr
+    for path in files - {ran.folder / "crun.json"}:
+        done = _pyperf("compare_to", ran.folder / "crun.json", path)
         assert done.returncode == 0, done.stderr
 
 
