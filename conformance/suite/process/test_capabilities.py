@@ -172,15 +172,19 @@ def test_a_capability_that_the_caller_lacks_leads_to_a_warning(harness: Harness,
 
 
 def _check_warning(harness: Harness, runtime: Runtime, name: str, kind: str) -> None:
-    # Where a warning is shown, if anywhere, is left open (runtime.md, "Warnings"); that the
-    # operation goes on after it is not.
+    # Where a warning is shown, if anywhere, is left open (runtime.md, "Warnings").  That it then
+    # goes on is only a SHOULD, which another test is for.
     config = _config(harness, _beside_plain(name))
     with harness.container(config, runtime=runtime) as container:
         log = container.bundle.path / "runtime.log"
         created = container.create(log=str(log))
-        assert created.ok, created
+        if created.failed:
+            harness.note(f"create with an {kind} capability is refused")
+            return
         started = runtime.invoke("start", id=container.id, log=str(log))
-        assert started.ok, started
+        if started.failed:
+            harness.note(f"start with an {kind} capability is refused")
+            return
         logged = log.read_text(errors="replace") if log.exists() else ""
         if name not in logged + _said(created) + _said(started):
             harness.note(f"no warning in the log names the {kind} capability")

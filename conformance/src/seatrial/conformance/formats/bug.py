@@ -40,6 +40,15 @@ CGROUP = "/seatrial-bug"
 #: The folders and the program of every bundle (``Bundle``).
 _STANDARD = {"rootfs", "rootfs/proc", "rootfs/dev", "rootfs/tmp"}
 
+#: What is another in every run of what a program prints of its mounts (proc_pid_mountinfo(5)):
+#: numbers of mounts, devices and peer groups, where in its filesystem a mount begins, and the
+#: filesystem that the bundles are on.  Of use to re.sub and to sed -E alike.
+_CHANGING = (
+    (r'"[0-9]+ [0-9]+ [0-9]+:[0-9]+ [^ "]+ /', '"/'),
+    (r"(shared|master|propagate_from):[0-9]+", r"\1"),
+    (r' - tmpfs seatrial-[^ "]+ [^ "]+"', ' - tmpfs"'),
+)
+
 #: What coreutils have for what the probe does.
 _COREUTILS = {
     ("report",): ["/bin/true"],
@@ -267,6 +276,7 @@ class _Report:
             "path": PATH,
             "work": WORK,
             "cgroup": CGROUP,
+            "lasting": [f"s#{found}#{instead}#g" for found, instead in _CHANGING],
             "attempts": 3 if any("seatrial.log" in json.dumps(each) for each in self.steps) else 1,
         }
 
@@ -334,7 +344,7 @@ class _Report:
             elif step["do"] == "wait":
                 yield {
                     **step,
-                    "seen": step.get("seen", []),
+                    "seen": [_lasting(text) for text in step.get("seen", [])],
                     "streams": streams.get(name, 0),
                     "pid_file": pids.get(name, "/none"),
                 }
@@ -366,6 +376,13 @@ def _leaks(message: str) -> list[str]:
     return [
         each for each in re.split(r"; (?=(?:cgroup|mount|process|state) )", message) if each.strip()
     ]
+
+
+def _lasting(text: str) -> str:
+    """Return what is the same in every run of what a program has printed."""
+    for found, instead in _CHANGING:
+        text = re.sub(found, instead, text)
+    return text
 
 
 def _told(step: Step) -> list[str]:
