@@ -16,6 +16,9 @@ from seatrial.conformance.verdicts import Status, Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: The releases in Debian 12, which the verdicts in results/ are of.
+PACKAGED = {"crun": "1.8.1", "runc": "1.1.5"}
+BINDING = {"MUST", "MUST-NOT", "REQUIRED"}
 KILL, START = "runtime.kill.delivers-signal", "runtime.start.runs-program"
 ENTRY = {
     "requirement": f'"{KILL}"',
@@ -66,9 +69,12 @@ def verdict(status: Status, name: str = "test_a", **members: object) -> Verdict:
 
 
 def test_an_entry_is_read(path: Path, registry: Registry) -> None:
-    write(path, test='"test_a"', when='{ version = "<1.9", kernel = ">=5" }')
+    write(
+        path, test='"test_a"', when='{ version = "<1.9", kernel = ">=5" }', checked='"kill: exit 0"'
+    )
     (found,) = expectations.load(path, registry)
     assert (found.requirement, found.test, found.reason) == (KILL, "test_a", "it never did")
+    assert found.checked == "kill: exit 0"
     assert (str(found.version), str(found.kernel)) == ("<1.9", ">=5")
 
 
@@ -94,6 +100,7 @@ def test_an_empty_file_expects_nothing(path: Path, registry: Registry) -> None:
         ),
         ({"reazon": '"x"'}, "unknown key reazon"),
         ({"test": "3"}, "test has to be the name of a test"),
+        ({"checked": "true"}, "checked has to be a text"),
         ({"when": '"<1"'}, "when takes version, kernel and view"),
         ({"when": '{ verzion = "<1" }'}, "when takes version, kernel and view"),
         ({"when": '{ version = "<<1" }'}, "'<<1' is not a version range"),
@@ -145,6 +152,20 @@ def test_all_that_come_with_the_harness_are_right(registry: Registry) -> None:
     for file in data_directory("expectations").glob("*.toml"):
         assert file.stem in adapters.known()
         expectations.load(file, registry)
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_what_is_said_of_a_packaged_runtime_was_checked_by_hand(
+    name: str, registry: Registry
+) -> None:
+    unchecked = [
+        (each.requirement, each.test)
+        for each in expectations.for_runtime(name, registry)
+        if registry.find(each.requirement).level in BINDING
+        and any(each.applies(PACKAGED[name], "6.1", view) for view in ("v1", "v2"))
+        and not each.checked
+    ]
+    assert unchecked == []
 
 
 # When it applies

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from seatrial.conformance.config import without
 from seatrial.conformance.device_rules import ANY, Access, Rule, agreed, plain
+from seatrial.conformance.facts import withheld_capabilities
 from seatrial.conformance.marks import needs, requirement
+from seatrial.conformance.placement import hierarchy_of
 from seatrial.conformance.report import parse_line
 
 if TYPE_CHECKING:
@@ -129,9 +131,23 @@ def tried(
     return {access: allowed(line) for access, line in zip(accesses, lines, strict=True)}
 
 
+def for_want_of_rights(harness: Harness, result: object) -> bool:
+    """Whether a list was refused where not every right is there, which is noted.
+
+    Of the rights that a runtime needs for its work the spec says nothing: the filter of version 2
+    is a program that some raise the limit of locked memory for (setrlimit(2)).
+    """
+    hampered = not isinstance(result, dict) and hierarchy_of("devices").version == 2
+    if hampered := hampered and "CAP_SYS_RESOURCE" in withheld_capabilities():
+        harness.note("without CAP_SYS_RESOURCE create with a list of devices is refused")
+    return hampered
+
+
 def check_rules(harness: Harness, rules: list[Rule], accesses: list[Access]) -> None:
     """Try what is allowed with these rules, and compare it with what both models say."""
     seen = tried(harness, rules, accesses)
+    if for_want_of_rights(harness, seen):
+        return
     if not isinstance(seen, dict):
         # A runtime may know that the kernel would not do as it is told: no wildcard of version 1
         # can be allowed with an exception.
@@ -151,6 +167,7 @@ def test_entries_are_applied_in_the_listed_order(harness: Harness, rules: list[R
 
 @requirement("linux.cgroups.devices.access-letters")
 @needs("cap:mknod")
+@example(rules=[Rule(allow=True), Rule(allow=False, type="c", major=120, access="r")])
 @given(rules=rules())
 @settings(max_examples=15)
 def test_a_device_is_not_opened_for_more_than_is_allowed(
@@ -169,6 +186,8 @@ def test_of_two_entries_for_a_device_the_last_counts(harness: Harness, *, last: 
         Rule(allow, about.type, about.major, about.minor, LETTERS) for allow in (not last, last)
     ]
     seen = tried(harness, [Rule(allow=not last), *entries], accesses)
+    if for_want_of_rights(harness, seen):
+        return
     assert isinstance(seen, dict), seen
     for access, said in seen.items():
         same = (access.type, access.major, access.minor) == (about.type, about.major, about.minor)
@@ -188,7 +207,11 @@ def test_an_entry_without_type_is_for_all_types(
         config["linux"]["resources"]["devices"][1]["type"] = type_
     with harness.bundle(config) as bundle:
         make_nodes(bundle.rootfs, accesses)
-        with harness.created(config, bundle=bundle) as container:
+        with harness.container(config, bundle=bundle) as container:
+            created = container.create()
+            if created.failed and for_want_of_rights(harness, created):
+                return
+            assert created.ok, created
             assert container.start().ok
             lines = [parse_line(line) for line in container.output().splitlines()]
     assert {allowed(line) for line in lines} == {allow}
@@ -207,7 +230,8 @@ def test_a_number_that_is_not_given_is_every_number(
     accesses = universe()
     rule = Rule(allow, type_, major, minor)
     seen = tried(harness, [Rule(not allow), rule], accesses)
-    assert seen == {access: rule.fits(access) == allow for access in accesses}
+    expected = {access: rule.fits(access) == allow for access in accesses}
+    assert for_want_of_rights(harness, seen) or seen == expected
 
 
 @requirement("linux.cgroups.devices.access-letters")
@@ -219,7 +243,8 @@ def test_each_letter_governs_its_own_access(harness: Harness, access: list[str])
     major, minor = majors()[0], MINORS[0]
     rule = Rule(ALLOW, "c", major, minor, "".join(access))
     seen = tried(harness, [Rule(allow=False), rule], accesses)
-    assert seen == {each: rule.fits(each) for each in accesses}
+    expected = {each: rule.fits(each) for each in accesses}
+    assert for_want_of_rights(harness, seen) or seen == expected
 
 
 @requirement("linux.cgroups.devices.access-letters")
@@ -232,7 +257,11 @@ def test_m_governs_mknod(harness: Harness, letters: str) -> None:
     # A test of the list, not of the right to make nodes at all.
     sets = ("bounding", "effective", "permitted")
     config["process"]["capabilities"] = {name: ["CAP_MKNOD"] for name in sets}
-    with harness.created(config) as container:
+    with harness.container(config) as container:
+        created = container.create()
+        if created.failed and for_want_of_rights(harness, created):
+            return
+        assert created.ok, created
         assert container.start().ok
         made = parse_line(container.output())
     if "m" in letters:

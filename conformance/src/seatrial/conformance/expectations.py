@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.registry import Registry
     from seatrial.conformance.verdicts import Verdict
 
-_KEYS = {"requirement", "status", "test", "when", "reason", "url"}
+_KEYS = {"requirement", "status", "test", "when", "reason", "checked", "url"}
 _REQUIRED = ("requirement", "status", "reason", "url")
 #: Kinds of failure that no expectation covers: a crash or a hang is news every time.
 _NEVER_KNOWN = frozenset({"crashed", "hung"})
@@ -38,7 +38,7 @@ class Expectation:
     """One known failure; ``test`` narrows it to the tests whose name is that.
 
     After the name may stand ``[PATTERN|PATTERN]`` for those of its parameters that are meant; in a
-    pattern ``*`` is any text.
+    pattern ``*`` is any text.  ``checked`` says what was run by hand, without the harness, and seen.
     """
 
     requirement: str
@@ -48,6 +48,7 @@ class Expectation:
     version: SpecifierSet | None = None
     kernel: SpecifierSet | None = None
     view: str = ""
+    checked: str = ""
 
     def applies(self, runtime_version: str, kernel: str, view: str = "") -> bool:
         """Whether it is about this version of the runtime on this kernel, in this cgroup view."""
@@ -120,6 +121,7 @@ def _entry(path: Path, number: int, entry: Any, registry: Registry) -> Expectati
         version=_specifier(where, when.get("version")),
         kernel=_specifier(where, when.get("kernel")),
         view=_view(where, when.get("view", "")),
+        checked=entry.get("checked", ""),
     )
 
 
@@ -136,6 +138,8 @@ def _check_keys(where: str, entry: Any) -> None:  # noqa: ANN401
             raise UsageError(f"{where}: {key} is missing or not a text")
     if not isinstance(entry.get("test", ""), str):
         raise UsageError(f"{where}: test has to be the name of a test")
+    if not isinstance(entry.get("checked", ""), str):
+        raise UsageError(f"{where}: checked has to be a text")
     when = entry.get("when", {})
     if not isinstance(when, dict) or not when.keys() <= {"version", "kernel", "view"}:
         raise UsageError(f"{where}: when takes version, kernel and view")
