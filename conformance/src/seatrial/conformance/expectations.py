@@ -38,7 +38,8 @@ class Expectation:
     """One known failure; ``test`` narrows it to the tests whose name is that.
 
     After the name may stand ``[PATTERN|PATTERN]`` for those of its parameters that are meant; in a
-    pattern ``*`` is any text.  ``checked`` says what was run by hand, without the harness, and seen.
+    pattern ``*`` is any text.  ``checked`` says what was run by hand, without the harness, and
+    what was seen.
     """
 
     requirement: str
