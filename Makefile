@@ -271,6 +271,12 @@ sanitize: setup ## run the runtime's tests with an executor and a launcher that 
 	@echo "== testing the executor with sanitizers"
 	$(BIN)/python runtime/tests/sanitize/sanitizing.py $(ARGS)
 
+.PHONY: attacks
+attacks: setup ## try known attacks on seatrial-oci, or RUNTIME="crun runc": ARGS="--seconds 60 A04"
+	@echo "== attacking $(or $(strip $(RUNTIME)),the reference runtime)"
+	PYTHONPATH=runtime/tests/attacks/src $(BIN)/python -m attacking \
+	    $(foreach runtime,$(RUNTIME),--runtime $(runtime)) $(ARGS)
+
 .PHONY: thousand
 thousand: setup ## let 1,000 containers live, 8 at a time, and look for what they leave
 	@echo "== a thousand containers"

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { EMPTY_PATH = 0x1000 };
+enum { EMPTY_PATH = 0x1000, RECURSIVE = 0x8000 };
 
 static int refuse(const char *what, const char *path) {
     fprintf(stderr, "seatrial-oci: %s %s: %s\n", what, path, strerror(errno));
@@ -26,28 +26,36 @@ static int refuse(const char *what, const char *path) {
 // process of ours that enters a container can be looked at there, and what it is executing can be
 // opened by /proc/<pid>/exe, or executed again by way of /proc/self/exe: by who may do that, the
 // file on the host could be written to. Through this mount it cannot (EROFS). Returns where that
-// cannot be had: without privilege, which is a container that has none over the file either, or
-// with a Python on another file system than that of the root.
-static void execute_read_only(const char *path, char **words) {
+// cannot be had: without privilege, which is a container that has none over the file either.
+static void execute_in_clone(const char *real, const struct stat *wanted, unsigned below,
+                             char **words) {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-    struct stat wanted, found;
-    char real[PATH_MAX];
-    if (!realpath(path, real) || stat(real, &wanted) != 0)
-        return;
+    struct stat found;
     // The whole root, not the file: then the path of what is executed, which the dynamic loader
     // reads, is the same as ever.
-    int root = (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int root =
+        (int)syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | below);
     if (root < 0)
         return;
     int file = -1;
-    if (syscall(SYS_mount_setattr, root, "", EMPTY_PATH, &attr, sizeof attr) == 0)
+    if (syscall(SYS_mount_setattr, root, "", EMPTY_PATH | below, &attr, sizeof attr) == 0)
         file = openat(root, real + 1, O_PATH | O_CLOEXEC);
-    if (file >= 0 && fstat(file, &found) == 0 && found.st_dev == wanted.st_dev &&
-        found.st_ino == wanted.st_ino)
+    if (file >= 0 && fstat(file, &found) == 0 && found.st_dev == wanted->st_dev &&
+        found.st_ino == wanted->st_ino)
         syscall(SYS_execveat, file, "", words, environ, EMPTY_PATH);
     if (file >= 0)
         close(file);
     close(root);
+}
+
+static void execute_read_only(const char *path, char **words) {
+    struct stat wanted;
+    char real[PATH_MAX];
+    if (!realpath(path, real) || stat(real, &wanted) != 0)
+        return;
+    execute_in_clone(real, &wanted, 0, words);
+    // It is on another file system than that of the root: then with all that is mounted there.
+    execute_in_clone(real, &wanted, RECURSIVE, words);
 }
 
 static int hand_over(int argc, char **argv) {
