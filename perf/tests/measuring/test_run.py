@@ -302,6 +302,33 @@ def test_a_machine_without_counters_says_so(bench: Bench, crun: str) -> None:
     assert "note: syscalls cannot be counted on this machine" in ran.out
 
 
+@pytest.mark.parametrize(
+    ("changing", "why"),
+    [
+        (
+            "environment.frequencies = lambda: [1000.0 + 300 * next(numbers)]",
+            "the processors' frequency changed: 1000 to 1300 MHz",
+        ),
+        (
+            "environment.Use.others = lambda *_: 1.5 * next(numbers)",
+            "the load changed: other programs kept 0.0 processors busy in the median block,"
+            " 1.5 in another",
+        ),
+    ],
+)
+def test_a_machine_that_changes_meanwhile_is_told(
+    bench: Bench, crun: str, changing: str, why: str
+) -> None:
+    before = f"from seatrial.perf import environment\nnumbers = iter([0, 0, 0, 0, 1])\n{changing}"
+    words = ("--suite", "tax", "--runtime", crun, "--blocks", "5", "--samples", "1")
+    ran = bench(*words, before=before)
+    assert ran.status == 0, ran.err
+    assert why in ran.environment["reasons"]
+    assert not ran.environment["publishable"]
+    assert why in ran.out
+    assert ran.environment["complete"]
+
+
 def test_without_names_of_calls_the_cases_with_a_filter_are_left_out(
     bench: Bench, crun: str
 ) -> None:

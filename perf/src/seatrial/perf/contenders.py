@@ -42,11 +42,14 @@ class Dialect:
     preserves: bool = True
     #: Whether its CLOCK_MONOTONIC in a container is the host's.
     monotonic: bool = True
+    #: What is added to its environment.
+    environment: tuple[str, ...] = ()
     #: Whether it is an engine, which makes a container of an image, by a runtime below it.
     engine: bool = False
 
 
 _DIALECTS = {
+    "seatrial-oci": Dialect(environment=("SEATRIAL_OCI_CACHE=on",)),
     "runsc": Dialect(("--network=none", "--oci-seccomp"), preserves=False, monotonic=False),
     "podman": Dialect(preserves=False, engine=True),
     "docker": Dialect(preserves=False, engine=True),
@@ -111,9 +114,14 @@ class Contender:
         """Return one verb of it as a step."""
         if "p" in flags and not self.dialect.preserves:
             flags += "o"
-        variables = self.mode.environment if self.mode else ()
         command = (self.path, "--root", root, *self.dialect.options, verb, *words)
-        return Step(verb, (*variables, *command), flags)
+        return Step(verb, (*self.environment, *command), flags)
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """What is added to its environment: its mode's, or else its own."""
+        mode = self.mode.environment if self.mode else ()
+        return mode or self.dialect.environment
 
     def preserving(self) -> tuple[str, ...]:
         """Return the words by which the payload's descriptor is passed on."""
@@ -137,6 +145,7 @@ class Contender:
             "about": self.about,
             **({"package_sha256": self.package_sha256} if self.package_sha256 else {}),
             **({"mode": self.mode.about} if self.mode else {}),
+            **({"environment": list(self.environment)} if self.environment else {}),
         }
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 STYLE = Path(__file__).parent / "templates" / "plot.css"
 #: How wide a character of the 13 px font is, at most and on average: text cannot be measured here.
 CHARACTER = 7.0
+#: How much room a title has above a drawing that is a file of its own.
+_TITLE = 26.0
 _COLOURS = 8
 _DASHES = 5
 #: Marks that differ by shape, for eyes that see few colours and for print.
@@ -121,26 +123,27 @@ class Drawing:
         return y + 20
 
     def inline(self) -> str:
-        """Return it for a page that has the style of plots."""
-        return self._document("")
+        """Return it for a page that has the style of plots, and its title above it."""
+        return self._document("", "".join(self._parts), self.height)
 
     def standalone(self) -> str:
-        """Return it as a file of its own."""
-        style = STYLE.read_text(encoding="utf-8").replace(":root", "svg")
-        return (
-            f'<?xml version="1.0" encoding="UTF-8"?>\n{self._document(f"<style>{style}</style>")}\n'
-        )
+        """Return it as a file of its own, with its title in it."""
+        style = f"<style>{STYLE.read_text(encoding='utf-8').replace(':root', 'svg')}</style>"
+        title = f'<text class="strong" x="24" y="22">{_text(self.title)}</text>'
+        moved = f'<g transform="translate(0 {_TITLE:.0f})">{"".join(self._parts)}</g>'
+        document = self._document(style, title + moved, self.height + _TITLE)
+        return f'<?xml version="1.0" encoding="UTF-8"?>\n{document}\n'
 
-    def _document(self, style: str) -> str:
+    def _document(self, style: str, content: str, height: float) -> str:
         identifier = f"plot-{self.name}"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" role="img" id="{identifier}"'
             f' aria-labelledby="{identifier}-title {identifier}-desc"'
-            f' viewBox="0 0 {self.width:.0f} {self.height:.0f}"'
-            f' width="{self.width:.0f}" height="{self.height:.0f}">'
+            f' viewBox="0 0 {self.width:.0f} {height:.0f}"'
+            f' width="{self.width:.0f}" height="{height:.0f}">'
             f'<title id="{identifier}-title">{_text(self.title)}</title>'
             f'<desc id="{identifier}-desc">{_text(self.description)}</desc>{style}'
-            f'<rect class="ground" width="100%" height="100%"/>{"".join(self._parts)}</svg>'
+            f'<rect class="ground" width="100%" height="100%"/>{content}</svg>'
         )
 
 

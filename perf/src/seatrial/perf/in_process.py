@@ -41,6 +41,9 @@ class InProcess:
             *(contender.python, "-I", api_worker.__file__, MODULE),
             *(str(mode.heap_megabytes if mode else 0), str(tracepoint)),
         ]
+        self._environment = ENVIRON | dict(
+            variable.split("=", 1) for variable in contender.environment
+        )
         self._adopt = adopt
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,7 +56,7 @@ class InProcess:
                 self._words,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=ENVIRON,
+                env=self._environment,
                 start_new_session=True,
             )
             self._adopt(self._process.pid)

@@ -49,7 +49,7 @@ def reasons(environment: dict[str, Any], found: dict[Key, list[Block]]) -> list[
         *(
             f"{name} runs from an editable install"
             for name, about in environment["contenders"].items()
-            if about.get("editable")
+            if about.get("editable") and "mode" not in about and not name.endswith(AGAIN)
         ),
     ]
 

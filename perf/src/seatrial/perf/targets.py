@@ -64,7 +64,7 @@ def verdict(ratio: Ratio, limit: float | None) -> str:
 
 
 def _limit(limit: float) -> str:
-    return f"(≤ {limit:g}×)"
+    return f"(≤\N{NO-BREAK SPACE}{limit:g}×)"
 
 
 def table(summary: Summary) -> Table:
