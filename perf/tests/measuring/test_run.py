@@ -311,8 +311,7 @@ def test_a_machine_without_counters_says_so(bench: Bench, crun: str) -> None:
         ),
         (
             "environment.Use.others = lambda *_: 1.5 * next(numbers)",
-            "the load changed: other programs kept 0.0 processors busy in the median block,"
-            " 1.5 in another",
+            "other programs kept 0.0 processors busy in the median block, 1.5 in another",
         ),
     ],
 )
@@ -323,7 +322,7 @@ def test_a_machine_that_changes_meanwhile_is_told(
     words = ("--suite", "tax", "--runtime", crun, "--blocks", "5", "--samples", "1")
     ran = bench(*words, before=before)
     assert ran.status == 0, ran.err
-    assert why in ran.environment["reasons"]
+    assert any(reason.endswith(why) for reason in ran.environment["reasons"])
     assert not ran.environment["publishable"]
     assert why in ran.out
     assert ran.environment["complete"]
