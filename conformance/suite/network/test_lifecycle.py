@@ -29,6 +29,7 @@ def test_what_is_changed_inside_stays_as_it_is(harness: Harness) -> None:
         assert container.start().ok
         container.read_line()
         with inside(container):
+            assert _HOST in links.names()
             assert links.look(_HOST) == changed
             links.change(_HOST, ifname=_RENAMED)
             links.add_address(_RENAMED, Address("10.64.0.1/24"))
@@ -49,8 +50,10 @@ def test_a_device_stays_in_a_namespace_that_outlives_the_container(harness: Harn
             assert container.kill("KILL").ok
             container.wait()
             with namespaces.entered(paths["network"], "net"):
+                assert _INSIDE in links.names()
                 stopped = links.look(_INSIDE)
             assert container.delete().ok
             with namespaces.entered(paths["network"], "net"):
+                assert _INSIDE in links.names()
                 assert links.look(_INSIDE) == stopped
             assert not {_HOST, _INSIDE} & links.names()

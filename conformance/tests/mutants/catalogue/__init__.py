@@ -11,6 +11,7 @@ from conformance.tests.mutants.catalogue import (
     mounts,
     namespaces,
     network,
+    open_verdicts,
     process,
     seccomp,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "mounts",
     "namespaces",
     "network",
+    "open_verdicts",
     "process",
     "seccomp",
 ]

@@ -34,9 +34,6 @@ MOST = 20
     "config.root.present",
     "config.root.path-present",
     "config.root.path-is-directory",
-    "config.process.console-size-height-present",
-    "config.process.console-size-width-present",
-    "config.process.cwd-present",
     "config.process.cwd-absolute",
     "config.process.args-nonempty",
     "config.process.rlimits.type-present",
@@ -47,13 +44,10 @@ MOST = 20
     "config.process.scheduler.policy-present",
     "config.process.io-priority.class-present",
     "config.process.io-priority.level-present",
-    "config.process.user.uid-present",
-    "config.process.user.gid-present",
     "config.hooks.path-present",
     "config.hooks.path-absolute",
     "config.hooks.timeout-positive",
     "config.annotations.map",
-    "config.annotations.keys-nonempty",
     "config.annotations.values-strings",
     "config.valid-values.invalid-errors",
     "runtime.create.unappliable-property-errors",
@@ -112,9 +106,8 @@ def _repair(document: Any, pointer: str) -> None:
     "supplies-what-is-missing",
     "puts a value in the place of each that is required and missing",
     "config.process.rlimits.soft-present",
-    "config.process.user.uid-present",
-    "config.process.user.gid-present",
     "config.root.path-present",
+    "config.process.cwd-present",
     verbs=COMPILING,
 )
 def _() -> None:
@@ -125,7 +118,9 @@ def _filled(content: bytes) -> bytes:
     try:
         document = json.loads(content)
         document.setdefault("root", {}).setdefault("path", "rootfs")
-        for limit in document.get("process", {}).get("rlimits", []):
+        process = document.get("process", {"cwd": "/"})
+        process.setdefault("cwd", "/")
+        for limit in process.get("rlimits", []):
             for name, value in (
                 ("type", "RLIMIT_CORE"),
                 ("soft", 0),
@@ -300,6 +295,7 @@ def _() -> None:
     "refuses-unknown-annotations",
     "takes no annotation that it does not know",
     "config.annotations.unknown-keys-ignored",
+    "config.annotations.unknown-keys-no-error",
     "config.annotations.image-keys-usable",
     "config.annotations.values-may-be-empty",
     verbs=COMPILING,

@@ -115,15 +115,18 @@ def _denying(member: str) -> Change:
     return change
 
 
-for name, member, row in (
+for name, member, *denied in (
     ("seccomp", "seccomp", "seccomp.enabled-truthful"),
     ("network-devices", "netDevices", "net-devices.truthful"),
-    ("idmap", "mountExtensions", "mount-extensions.idmap-truthful"),
+    (
+        *("idmap", "mountExtensions"),
+        *("mount-extensions.idmap-truthful", "mount-extensions.idmap-partial-true"),
+    ),
 ):
     _saying(
         f"denies-{name}",
         f"says that it has no {name}",
-        f"features-linux.{row}",
+        *(f"features-linux.{row}" for row in denied),
         change=_denying(member),
     )
 

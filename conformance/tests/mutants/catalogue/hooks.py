@@ -202,6 +202,7 @@ plan(
     "calls-create-runtime-hooks-before-prestart",
     "calls hooks.createRuntime before hooks.prestart",
     "config.hooks.prestart.before-create-runtime",
+    "config.hooks.prestart.before-create-runtime-conditional",
     change=_create_runtime_first,
 )
 

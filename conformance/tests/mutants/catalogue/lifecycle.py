@@ -64,6 +64,7 @@ _with(
     "state-of-a-word-for-a-version",
     "prints a version that is none by Semantic Versioning",
     "runtime.state.oci-version-present",
+    "runtime.state.oci-version-of-create",
     ociVersion="v1",
 )
 _with(
@@ -86,6 +87,7 @@ _with(
     "state-with-a-number-as-id",
     "prints an id that is a number",
     "runtime.state.schema-valid",
+    "runtime.state.json-pattern",
     id=5,
 )
 
