@@ -172,8 +172,6 @@ def victim(tmp_path: Path) -> Path:
     launcher = environment / "bin" / "seatrial-oci"
     launcher.write_bytes(LAUNCHER.read_bytes())
     launcher.chmod(0o755)
-    if python.stat().st_dev != Path("/").stat().st_dev:
-        pytest.skip(f"{python} is not on the root's file system")
     return launcher
 
 

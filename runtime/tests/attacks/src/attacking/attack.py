@@ -40,9 +40,12 @@ class Attack:
         """Try it, up to the first try that succeeds; a bundle that is refused is a finding too."""
         found = []
         try:
-            for each in self.act(ground):
-                found.append(each)
-                if each.outcome == OPEN:
+            for outcome, seen in self.act(ground):
+                # Scratch folders say nothing, and are called otherwise the next time.
+                found.append(
+                    Finding(outcome, " ".join(seen.replace(f"{ground.folder}/", "").split()))
+                )
+                if outcome == OPEN:
                     break
         except Refused as refused:
             found.append(Finding(REFUSED, str(refused)))
