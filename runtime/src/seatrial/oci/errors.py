@@ -46,5 +46,9 @@ class NoSuchContainer(OCIError):  # noqa: N818 - reads as what it is
     """There is no container of this id in the state root."""
 
 
+class Damaged(OCIError):  # noqa: N818 - reads as what it is
+    """What was written down of a container cannot be read."""
+
+
 class WrongStatus(OCIError):  # noqa: N818 - reads as what it is
     """The container is not in a status that allows the operation."""

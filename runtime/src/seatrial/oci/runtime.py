@@ -17,6 +17,7 @@ import msgspec
 from seatrial.oci import _core, freezer, log
 from seatrial.oci import listener as listeners
 from seatrial.oci.errors import (
+    Damaged,
     HookError,
     NoSuchContainer,
     OCIError,
@@ -174,6 +175,7 @@ def start(identifier: str, *, root: str) -> None:
             raise WrongStatus(f"container {identifier} is {status}, not created")
         if not record.has_process:
             raise OCIError(f"container {identifier} was configured without process")
+        plan = stored_plan(folder)
         state_now = state_of(record, status)
         with listeners.reach(record.listener, state_now, record.pid) as agent:
             connection = folder.take_start()
@@ -181,7 +183,6 @@ def start(identifier: str, *, root: str) -> None:
                 raise WrongStatus(f"container {identifier} is not waiting for start")
             with connection:
                 failure = _core.start(connection.fileno(), *agent)
-        plan = stored_plan(folder)
         if failure is not None:
             error = failed(plan, failure)
             if isinstance(error, HookError):
@@ -282,11 +283,26 @@ def delete(identifier: str, *, root: str, force: bool = False) -> None:
                 )
             _clear(folder)
             return
-        record = folder.record()
+        try:
+            record = folder.record()
+        except Damaged:
+            if not force:
+                raise
+            _clear(folder)
+            return
         status = status_of(folder, record)
         if status != "stopped" and not force:
             raise WrongStatus(f"container {identifier} is {status}, not stopped")
-        _destroy(folder, record, stored_plan(folder))
+        try:
+            plan = stored_plan(folder)
+        except Damaged as error:
+            if not force:
+                raise
+            _end(record)
+            folder.remove()
+            log.warn(f"{error}: what create made elsewhere is left")
+            return
+        _destroy(folder, record, plan)
     finally:
         os.close(lock)
 
@@ -346,8 +362,14 @@ def status_of(folder: Folder, record: Record) -> str:
 
 
 def stored_plan(folder: Folder) -> Plan:
-    """Return the plan that was stored at create."""
-    return Plan.decode(folder.read("plan"))
+    """Return the plan that was stored at create; raises ``OCIError``."""
+    binary = folder.read("plan")
+    try:
+        # Nothing is done, as there is no such stage: the executor looks whether it is a plan.
+        _core.run_stage(binary, len(Stage), 0, b"", b"", b"", b"")
+        return Plan.decode(binary)
+    except ValueError:
+        raise folder.damaged("plan") from None
 
 
 def _run(
@@ -380,7 +402,7 @@ def _clear(folder: Folder) -> None:
     """Undo what a runtime did that was killed amid a create or a delete."""
     from seatrial.oci import cgroup_processes
 
-    with contextlib.suppress(NoSuchContainer):
+    with contextlib.suppress(NoSuchContainer, Damaged):
         plan = stored_plan(folder)
         # Its process ended with it, unless it had come to wait for start.
         cgroup_processes.end_all(plan, folder.id)

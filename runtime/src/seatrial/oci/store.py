@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from seatrial.oci.errors import NoSuchContainer, OCIError, reason
+from seatrial.oci.errors import Damaged, NoSuchContainer, OCIError, reason
 from seatrial.oci.listener import Listener
 
 OCI_VERSION = "1.3.0"
@@ -57,9 +57,11 @@ class Record(msgspec.Struct):
 
     @classmethod
     def decode(cls, content: bytes) -> Record:
-        """Return the record of such a form."""
+        """Return the record of such a form; raises ``ValueError`` or ``KeyError`` for another."""
         kept = content.decode("utf-8", "surrogateescape").split("\0")[:-1]
         fields = dict(field.split("=", 1) for field in kept)
+        if int(fields["pid"]) <= 0:
+            raise ValueError("no process has this pid")
         return cls(
             id=fields["id"],
             bundle=unquoted(fields["bundle"]),
@@ -88,7 +90,9 @@ def unquoted(text: str) -> str:
         return text[1:-1]
     import json
 
-    found: str = json.loads(text)
+    found = json.loads(text)
+    if not isinstance(found, str):
+        raise ValueError("is no text")  # noqa: TRY004 - it is the text that is wrong, not a type
     return found
 
 
@@ -197,8 +201,18 @@ class Folder:
             raise self._missing() from None
 
     def record(self) -> Record:
-        """Read the record."""
-        return Record.decode(self.read("record"))
+        """Read the record; raises ``OCIError``."""
+        try:
+            return Record.decode(self.read("record"))
+        except (KeyError, ValueError, RecursionError, msgspec.MsgspecError):
+            raise self.damaged("record") from None
+
+    def damaged(self, name: str) -> Damaged:
+        """Return the error that one of its files is not what was written."""
+        return Damaged(
+            f"container {self.id}: its {name} in {self.root} is damaged "
+            "(hint: delete --force removes what is known of it)"
+        )
 
     def listen(self, name: str = "start") -> socket.socket:
         """Make the socket on which a process waits for start."""

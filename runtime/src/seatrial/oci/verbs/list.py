@@ -13,9 +13,9 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from seatrial.oci import runtime
+from seatrial.oci import log, runtime
 from seatrial.oci.command import Usage
-from seatrial.oci.errors import OCIError
+from seatrial.oci.errors import Damaged, OCIError
 
 if TYPE_CHECKING:
     from seatrial.oci.command import Call
@@ -33,6 +33,8 @@ def run(call: Call) -> None:
     for identifier in sorted(os.listdir(call.root)) if os.path.isdir(call.root) else []:
         try:
             found.append(runtime.summary(identifier, root=call.root))
+        except Damaged as error:
+            log.warn(str(error))
         except OCIError:
             continue  # being created or deleted just now
     if call.flag("quiet"):

@@ -227,6 +227,14 @@ class Running:
             os.close(process)
         return Done(0 if over else -1, self.output.read_text("utf-8", "replace"))
 
+    def alive(self) -> bool:
+        """Whether its first process is there, and no zombie."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text("utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
     def delete(self) -> None:
         """Remove it."""
         self.ground.call("delete", "--force", self.id)
@@ -363,6 +371,11 @@ class Ground:
             self.view = "v1"
             done = bundle.run("identity")
         return done.error or f"exit status {done.status}" if done.failed else ""
+
+    def processes(self, identifier: str) -> list[str]:
+        """Return the processes in a container's cgroups."""
+        return [pid for each in self._cgroups(f"{identifier}/cgroup.procs")
+                for pid in each.read_text("ascii").split()]  # fmt: skip
 
     def _clean(self) -> None:
         for identifier in self._ids:
