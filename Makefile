@@ -172,7 +172,7 @@ engines: setup engine-packages ## run podman, docker and containerd on seatrial-
 BENCHED := build/bench/bin/seatrial-oci crun runc youki runsc podman docker
 
 .PHONY: bench
-bench: setup build/bench/.installed ## time runtimes, 6 quiet minutes on two cores: ARGS=--quick for a look, RUNTIME="crun runc"
+bench: setup build/bench/.installed ## time runtimes, 7 quiet minutes on two cores: ARGS=--quick for a look, RUNTIME="crun runc"
 	@echo "== timing $(or $(strip $(RUNTIME)),every runtime on this machine)"
 	$(BIN)/seatrial bench run $(foreach runtime,$(or $(strip $(RUNTIME)),$(BENCHED)),--runtime $(runtime)) $(ARGS)
 

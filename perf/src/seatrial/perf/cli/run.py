@@ -30,7 +30,7 @@ def add_parser(
         help="measure, and write a results folder",
         description="Measure runtimes in interleaved, randomised blocks, beside the kernel's floor"
         " and with one of them twice (the A/A pair), and write a results folder. All suites take"
-        " about 6 minutes on two quiet processors; a line on the terminal says how long is left.",
+        " about 7 minutes on two quiet processors; a line on the terminal says how long is left.",
         epilog="Exit status: 0 measured; 1 the run, or a runtime, came to an early end, what was"
         " measured is kept; 2 wrong usage; 3 nothing can be measured here; 130 interrupted.",
     )
@@ -53,7 +53,7 @@ def add_parser(
         metavar="RUNTIME",
         help="a name or a path, repeatable (default: those known that are on this machine)",
     )
-    parser.add_argument("--quick", action="store_true", help="a look in a minute, not to publish")
+    parser.add_argument("--quick", action="store_true", help="a look in a minute or two, not to publish")
     parser.add_argument("--blocks", type=_count, metavar="N", help="blocks of every suite")
     parser.add_argument("--samples", type=_count, metavar="N", help="samples in each turn")
     parser.add_argument("--seed", type=int, metavar="N", help="by which the order is drawn")
