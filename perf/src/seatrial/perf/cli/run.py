@@ -53,7 +53,9 @@ def add_parser(
         metavar="RUNTIME",
         help="a name or a path, repeatable (default: those known that are on this machine)",
     )
-    parser.add_argument("--quick", action="store_true", help="a look in a minute or two, not to publish")
+    parser.add_argument(
+        "--quick", action="store_true", help="a look in a minute or two, not to publish"
+    )
     parser.add_argument("--blocks", type=_count, metavar="N", help="blocks of every suite")
     parser.add_argument("--samples", type=_count, metavar="N", help="samples in each turn")
     parser.add_argument("--seed", type=int, metavar="N", help="by which the order is drawn")
