@@ -6,6 +6,7 @@ command, `.venv/bin/python hatch_build.py`, to rebuild what is older than its so
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import shutil
@@ -37,6 +38,8 @@ class Artifact(NamedTuple):
     needs: str
 
 
+#: What is built of it has its name in it, by which the parts know one another.
+EXECUTOR = ("runtime/csrc", "runtime/csrc/facts")
 LAUNCHER = "runtime/src/seatrial/oci/bin/seatrial-oci"
 ARTIFACTS = (
     # Static: the probe is the only file in a test's root file system, with no loader and no libc.
@@ -48,14 +51,14 @@ ARTIFACTS = (
     ),
     # The stable ABI: one module for every CPython since 3.11.
     Artifact(
-        ("runtime/csrc", "runtime/csrc/python"),
+        ("runtime/csrc", "runtime/csrc/facts", "runtime/csrc/python"),
         "runtime/src/seatrial/oci/_core.abi3.so",
         ("-fPIC", "-shared", f"-I{sysconfig.get_path('include')}"),
         "gcc libc6-dev python3-dev",
     ),
     # Static: it starts faster without a loader. The executor is in it too.
     Artifact(
-        ("runtime/csrc", "runtime/csrc/launcher"),
+        ("runtime/csrc", "runtime/csrc/facts", "runtime/csrc/launcher"),
         LAUNCHER,
         ("-static",),
         "gcc libc6-dev",
@@ -114,11 +117,19 @@ def build(root: Path, artifact: Artifact) -> Path:
     # Compiled beside its place and renamed: a program that runs cannot be written to (ETXTBSY).
     fresh = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        _compile(_compiler(artifact), sources, artifact, fresh)
+        named = [f'-DSEATRIAL_BUILD="{build_id(root)}"'] if EXECUTOR[0] in artifact.sources else []
+        _compile([*_compiler(artifact), *named], sources, artifact, fresh)
         fresh.replace(output)
     finally:
         fresh.unlink(missing_ok=True)
     return output
+
+
+def build_id(root: Path) -> str:
+    """Return the name of the executor: a hash of its sources."""
+    sources = sorted(f for folder in EXECUTOR for f in (root / folder).glob("*.[ch]"))
+    content = b"".join(b"%s\0%s\0" % (f.name.encode(), f.read_bytes()) for f in sources)
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _compiler(artifact: Artifact) -> list[str]:

@@ -180,7 +180,7 @@ static const char *check(const struct plan *plan, const struct op *op, uint32_t 
     return NULL;
 }
 
-static const char *open_table(const void *buffer, size_t bytes, struct plan *plan) {
+const char *plan_open_table(const void *buffer, size_t bytes, struct plan *plan) {
     const struct plan_header *header = buffer;
     if (bytes < sizeof *header)
         return "is shorter than its header";
@@ -207,7 +207,9 @@ static const char *open_table(const void *buffer, size_t bytes, struct plan *pla
 }
 
 bool plan_open(const void *buffer, size_t bytes, struct plan *plan, const char **why) {
-    *why = open_table(buffer, bytes, plan);
+    *why = plan_open_table(buffer, bytes, plan);
+    if (!*why && plan->header->templates)
+        *why = "is for any container, and not for one";
     uint32_t stage = 0;
     for (uint32_t i = 0; !*why && i < plan->header->ops; i++) {
         *why = check(plan, &plan->ops[i], stage);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e414c50u // "PLAN", little-endian
-enum { PLAN_VERSION = 2, PLAN_MOST = 64 << 20 };
+enum { PLAN_VERSION = 3, PLAN_MOST = 64 << 20 };
 
 // Where and when an operation is done. Stages are in the order of a container's life.
 enum stage {
@@ -119,8 +119,8 @@ struct plan_header {
     uint32_t version;
     uint32_t bytes; // of the whole buffer
     uint32_t ops;
-    uint32_t heap; // offset of the heap
-    uint32_t reserved;
+    uint32_t heap;       // offset of the heap
+    uint32_t templates;  // offset in the heap of strings for any id; 0 in a plan for one container
     uint64_t namespaces; // clone(2) flags for the container process
 };
 
@@ -134,6 +134,18 @@ struct plan {
 // Checks the whole buffer, and all that a handler takes for granted about its operation; on false
 // `*why` says what is wrong.
 bool plan_open(const void *buffer, size_t bytes, struct plan *plan, const char **why);
+
+// The part of it about the header: what is wrong, or NULL.
+const char *plan_open_table(const void *buffer, size_t bytes, struct plan *plan);
+
+// Writes a string of a template with the id in it, unless `into` is NULL; returns its bytes with
+// the last NUL.
+size_t plan_expand(const char *from, const char *id, char *into);
+
+// Makes a plan for one container of a template (template.c), with room for it at `into`; returns
+// its bytes, which with `into` NULL is all that it does. 0 if there is something wrong with the
+// template, of which the strings are looked at here, and all else by plan_open.
+size_t plan_bind(const void *buffer, size_t bytes, const char *id, void *into, const char **why);
 
 static inline const char *plan_string(const struct plan *plan, uint32_t offset) {
     return plan->heap + offset;

@@ -1,6 +1,7 @@
 // The command line, as far as it is plain (seatrial.oci.command.parse understands the rest).
 #include "launcher.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,19 +42,60 @@ static bool is_id(const char *id) {
            length;
 }
 
+// A number as Python's int() reads the plain ones.
+static bool is_number(const char *text, int most, int *number) {
+    size_t length = strlen(text);
+    if (length == 0 || length > 9 || strspn(text, "0123456789") != length)
+        return false;
+    *number = (int)strtol(text, NULL, 10);
+    return *number <= most;
+}
+
+// The options of create and run, as far as a kept plan can be used with them.
+static bool take_options(char ***words, struct call *call) {
+    bool runs = strcmp(call->verb, "run") == 0;
+    enum { MOST_DESCRIPTORS = 1 << 20 };
+    const char *number;
+    while (is_option((*words)[0])) {
+        if (takes_value(words, "bundle", &call->bundle) || takes_value(words, "b", &call->bundle) ||
+            takes_value(words, "pid-file", &call->pid_file) || is_flag(words, "no-pivot"))
+            continue;
+        if (takes_value(words, "preserve-fds", &number)) {
+            if (!is_number(number, MOST_DESCRIPTORS, &call->preserve_fds))
+                return false;
+        } else if (is_flag(words, "no-new-keyring")) {
+            call->new_keyring = false;
+        } else if (runs && (is_flag(words, "detach") || is_flag(words, "d"))) {
+            call->detach = true;
+        } else if (runs && is_flag(words, "keep")) {
+            call->keep = true;
+        } else if (!runs || !is_flag(words, "no-subreaper")) {
+            return false;
+        }
+    }
+    // Python takes an empty one for none.
+    return *call->bundle != 0;
+}
+
 bool understand(int argc, char **argv, struct call *call) {
     *call = (struct call){.root = "/run/seatrial-oci", .log_format = "text", .signal = "TERM"};
+    call->words = argv;
+    call->bundle = ".";
+    call->new_keyring = true;
     const char *usual = call->root;
     if (argc < 2)
         return false;
     char **words = argv + 1;
+    bool systemd = false;
     const char *ignored;
     while (is_option(words[0]))
         if (!takes_value(&words, "root", &call->root) && !takes_value(&words, "log", &call->log) &&
             !takes_value(&words, "log-format", &call->log_format) &&
-            !takes_value(&words, "rootless", &ignored) && !is_flag(&words, "debug") &&
-            !is_flag(&words, "systemd-cgroup"))
-            return false;
+            !takes_value(&words, "rootless", &ignored) && !is_flag(&words, "debug")) {
+            if (!is_flag(&words, "systemd-cgroup"))
+                return false;
+            systemd = true;
+        }
     // Where others than root keep theirs is for Python to find out.
     if (call->root == usual && geteuid() != 0)
         return false;
@@ -66,6 +108,9 @@ bool understand(int argc, char **argv, struct call *call) {
             return false;
         call->force = true;
     }
+    bool makes = strcmp(call->verb, "create") == 0 || strcmp(call->verb, "run") == 0;
+    if (makes && (systemd || !take_options(&words, call)))
+        return false;
     call->id = *words++;
     if (!call->id || !is_id(call->id) || is_option(call->id))
         return false;

@@ -82,29 +82,33 @@ bool read_record(int folder, struct record *record) {
 
 // A pid alone may be another process's by now; with the time of its birth it is not (proc(5)).
 bool is_alive(const struct record *record) {
+    return record->born && born_of(record->pid) == record->born;
+}
+
+uint64_t born_of(pid_t pid) {
     char path[64], content[4096];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)record->pid);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return false;
+        return 0;
     ssize_t bytes = read(fd, content, sizeof content - 1);
     close(fd);
     if (bytes <= 0)
-        return false;
+        return 0;
     content[bytes] = 0;
     // The name before it may hold anything, also parentheses.
     const char *at = strrchr(content, ')');
     if (!at || !at[1] || strchr("ZX", at[2]))
-        return false;
+        return 0;
     enum { STATE = 3, STARTTIME = 22 };
     at += 2;
     for (int i = STATE; i < STARTTIME; i++) {
         at = strchr(at, ' ');
         if (!at)
-            return false;
+            return 0;
         at++;
     }
-    return strtoull(at, NULL, 10) == record->born;
+    return strtoull(at, NULL, 10);
 }
 
 static bool is_frozen(const char *path) {

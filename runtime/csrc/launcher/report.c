@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -19,11 +20,22 @@ const char *reason(int error) {
     return text;
 }
 
+// What clone(2) may have meant (runtime._hint).
+static const char *hint(const struct plan *plan, int error) {
+    if (error == ENOSPC || error == EUSERS)
+        return " (hint: a limit below /proc/sys/user is reached, see namespaces(7))";
+    if (error == EPERM && plan->header->namespaces & CLONE_NEWUSER)
+        return " (hint: this host may not let others than root make user namespaces, see "
+               "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)";
+    return "";
+}
+
 const char *explain(const struct plan *plan, struct outcome outcome) {
     static char text[MESSAGE];
     const char *why = reason(outcome.error);
     if (outcome.op >= plan->header->ops) {
-        snprintf(text, sizeof text, "cannot make the container process: %s", why);
+        snprintf(text, sizeof text, "cannot make the container process: %s%s", why,
+                 hint(plan, outcome.error));
         return text;
     }
     const struct op *op = &plan->ops[outcome.op];

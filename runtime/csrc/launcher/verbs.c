@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,8 +54,7 @@ int do_kill(const struct call *call) {
     return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) == 0 ? 0 : HAND_OVER;
 }
 
-// The names of a container in the state that hooks read.
-static void name(const struct call *call, const struct record *record, struct names *names) {
+void name_container(const struct call *call, const struct record *record, struct names *names) {
     static char id[260], *members;
     snprintf(id, sizeof id, "\"%s\"", call->id);
     if (asprintf(&members, *record->annotations ? ",\"annotations\":%s" : "%s",
@@ -89,8 +90,7 @@ static bool cgroups_are_empty(const struct plan *plan) {
     return true;
 }
 
-// Whether the process has ended, by our doing or before.
-static bool end(const struct record *record) {
+bool end(const struct record *record) {
     int pidfd = (int)syscall(SYS_pidfd_open, record->pid, 0);
     if (pidfd < 0)
         return errno == ESRCH;
@@ -110,13 +110,11 @@ static long seconds(void) {
     return now.tv_sec;
 }
 
-// Undoes what create did, and calls the poststop hooks; the process has ended.
-static int undo(const struct call *call, const struct record *record, const struct plan *plan) {
+// Does what is to be done once a container is no more.
+static struct outcome do_deleted(const struct call *call, const struct record *record,
+                                 const struct plan *plan) {
     struct names names;
-    name(call, record, &names);
-    // The container is no more, but what it had is known until it is gone.
-    if (renameat(record->folder, "record", record->folder, "forgotten") != 0)
-        return HAND_OVER;
+    name_container(call, record, &names);
     long deadline = seconds() + PATIENCE_S;
     struct outcome outcome;
     struct warnings warnings = {0};
@@ -127,6 +125,15 @@ static int undo(const struct call *call, const struct record *record, const stru
         sched_yield();
     for (uint32_t i = 0; i < warnings.count; i++)
         warn(call, explain(plan, warnings.met[i]));
+    return outcome;
+}
+
+// Undoes what create did, and calls the poststop hooks; the process has ended.
+static int undo(const struct call *call, const struct record *record, const struct plan *plan) {
+    // The container is no more, but what it had is known until it is gone.
+    if (renameat(record->folder, "record", record->folder, "forgotten") != 0)
+        return HAND_OVER;
+    struct outcome outcome = do_deleted(call, record, plan);
     if (outcome.error) {
         renameat(record->folder, "forgotten", record->folder, "record");
         return fail(call, explain(plan, outcome));
@@ -178,16 +185,8 @@ static int fail_and_destroy(const struct call *call, const struct record *record
     return fail(call, explain(plan, outcome));
 }
 
-int do_start(const struct call *call) {
-    struct record record;
-    struct plan plan;
-    int folder = open_folder(call);
-    if (folder < 0 || !lock_folder(call, folder) || !read_record(folder, &record) ||
-        !read_plan(folder, &plan))
-        return HAND_OVER;
-    if (status_of(&record) != CREATED || !record.has_process || record.has_listener)
-        return HAND_OVER;
-    int connection = take_start(folder);
+int start_created(const struct call *call, const struct record *record, const struct plan *plan) {
+    int connection = take_start(record->folder);
     if (connection < 0) {
         char message[512];
         if (errno == ENOENT || errno == ECONNREFUSED)
@@ -200,12 +199,84 @@ int do_start(const struct call *call) {
     }
     const struct listener_request nobody = {.pid = -1, .agent = -1, .state = ""};
     struct outcome outcome = start_container(connection, &nobody);
-    if (outcome.error && outcome.op < plan.header->ops && plan.ops[outcome.op].kind == OP_HOOK)
-        return fail_and_destroy(call, &record, &plan, outcome);
+    if (outcome.error && outcome.op < plan->header->ops && plan->ops[outcome.op].kind == OP_HOOK)
+        return fail_and_destroy(call, record, plan, outcome);
     if (outcome.error)
-        return fail(call, explain(&plan, outcome));
+        return fail(call, explain(plan, outcome));
     struct names names;
-    name(call, &record, &names);
-    outcome = run_later(&plan, STAGE_STARTED, record.pid, "running", &names, NULL);
-    return outcome.error ? fail_and_destroy(call, &record, &plan, outcome) : 0;
+    name_container(call, record, &names);
+    outcome = run_later(plan, STAGE_STARTED, record->pid, "running", &names, NULL);
+    return outcome.error ? fail_and_destroy(call, record, plan, outcome) : 0;
+}
+
+int do_start(const struct call *call) {
+    struct record record;
+    struct plan plan;
+    int folder = open_folder(call);
+    if (folder < 0 || !lock_folder(call, folder) || !read_record(folder, &record) ||
+        !read_plan(folder, &plan))
+        return HAND_OVER;
+    if (status_of(&record) != CREATED || !record.has_process || record.has_listener)
+        return HAND_OVER;
+    return start_created(call, &record, &plan);
+}
+
+// Takes the hooks out of what is done at the end.
+static void drop_hooks(struct plan *plan) {
+    // It was made by find_kept, in memory of its own.
+    struct plan_header *header = (struct plan_header *)(uintptr_t)plan->header;
+    struct op *ops = (struct op *)(uintptr_t)plan->ops;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < header->ops; i++)
+        if (ops[i].kind != OP_HOOK || ops[i].stage != STAGE_DELETED)
+            ops[left++] = ops[i];
+    header->ops = left;
+}
+
+void undo_create(const struct call *call, const struct record *record, struct plan *plan,
+                 struct outcome failed) {
+    if (failed.op >= plan->header->ops || plan->ops[failed.op].kind != OP_HOOK)
+        drop_hooks(plan);
+    const struct outcome outcome = do_deleted(call, record, plan);
+    char message[8192];
+    if (!outcome.error && remove_folder(call, record->folder))
+        return;
+    snprintf(message, sizeof message, "%s (hint: delete --force %s tries again)",
+             outcome.error ? explain(plan, outcome) : reason(errno), call->id);
+    warn(call, message);
+}
+
+// What Python does with processes that are left in the cgroups, and with a paused container.
+static int delete_by_python(const struct call *call) {
+    const char *words[] = {
+        "seatrial-oci",   "--root", call->root, "--log",  call->log, "--log-format",
+        call->log_format, "delete", "--force",  call->id, NULL};
+    enum { LOG = 3, AFTER_LOG = 5, COUNT = sizeof words / sizeof *words - 1 };
+    int count = COUNT;
+    if (!call->log) {
+        memmove(words + LOG, words + AFTER_LOG, sizeof words - AFTER_LOG * sizeof *words);
+        count -= AFTER_LOG - LOG;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        _exit(hand_over(count, (char **)(uintptr_t)words));
+    }
+    int status = 1;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+int delete_by_force(const struct call *call, const struct record *record, const struct plan *plan) {
+    struct record now;
+    // Somebody else may have deleted it meanwhile.
+    if (flock(record->folder, LOCK_EX) != 0 || !read_record(record->folder, &now))
+        return 0;
+    if (end(&now) && cgroups_are_empty(plan))
+        return undo(call, &now, plan) == 0 ? 0 : 1;
+    flock(record->folder, LOCK_UN);
+    return delete_by_python(call);
 }

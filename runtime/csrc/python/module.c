@@ -4,6 +4,9 @@
 #include <Python.h>
 
 #include "../executor.h"
+#include "../facts/facts.h"
+
+#include <errno.h>
 
 static bool open_plan(const char *buffer, Py_ssize_t bytes, struct plan *plan) {
     const char *why;
@@ -141,9 +144,81 @@ static PyObject *core_missing_call(PyObject *self, PyObject *none) {
     return PyUnicode_FromString(name);
 }
 
+PyDoc_STRVAR(bind_doc, "bind(template, id)\n--\n\n"
+                       "Return the plan for the container of this id.");
+
+static PyObject *core_bind(PyObject *self, PyObject *args) {
+    (void)self;
+    const char *buffer, *id, *why;
+    Py_ssize_t bytes;
+    if (!PyArg_ParseTuple(args, "y#y:bind", &buffer, &bytes, &id))
+        return NULL;
+    size_t room = plan_bind(buffer, (size_t)bytes, id, NULL, &why);
+    if (!room)
+        return PyErr_Format(PyExc_ValueError, "template %s", why);
+    PyObject *bound = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)room);
+    if (bound)
+        plan_bind(buffer, (size_t)bytes, id, PyBytes_AsString(bound), &why);
+    return bound;
+}
+
+PyDoc_STRVAR(ask_doc, "ask(kind, flags, name)\n--\n\n"
+                      "Return the host's answer to a question of facts.h; raise OSError.");
+
+static PyObject *core_ask(PyObject *self, PyObject *args) {
+    (void)self;
+    unsigned int kind, flags;
+    const char *name;
+    if (!PyArg_ParseTuple(args, "IIy:ask", &kind, &flags, &name))
+        return NULL;
+    struct asker asker = {0};
+    errno = ask(&asker, kind, flags, name);
+    PyObject *answer = errno ? PyErr_SetFromErrnoWithFilename(PyExc_OSError, name)
+                             : PyBytes_FromStringAndSize(asker.answer.at ? asker.answer.at : "",
+                                                         (Py_ssize_t)asker.answer.bytes);
+    forget(&asker);
+    return answer;
+}
+
+PyDoc_STRVAR(caller_doc, "caller()\n--\n\n"
+                         "Return who we are to the kernel, struct caller of facts.h.");
+
+static PyObject *core_caller(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    struct caller caller;
+    if (!find_caller(&caller))
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return PyBytes_FromStringAndSize((const char *)&caller, sizeof caller);
+}
+
+PyDoc_STRVAR(checksum_doc, "checksum(data)\n--\n\n"
+                           "Return the sum by which a kept plan shows that it is whole.");
+
+static PyObject *core_checksum(PyObject *self, PyObject *args) {
+    (void)self;
+    const char *data;
+    Py_ssize_t bytes;
+    if (!PyArg_ParseTuple(args, "y#:checksum", &data, &bytes))
+        return NULL;
+    return PyLong_FromUnsignedLongLong(checksum(data, (size_t)bytes));
+}
+
+PyDoc_STRVAR(build_doc, "build()\n--\n\n"
+                        "Return the name of the executor's sources.");
+
+static PyObject *core_build(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    return PyUnicode_FromString(build_id());
+}
+
 static PyMethodDef methods[] = {
     {"create", core_create, METH_VARARGS, create_doc},
     {"start", core_start, METH_VARARGS, start_doc},
+    {"ask", core_ask, METH_VARARGS, ask_doc},
+    {"caller", core_caller, METH_NOARGS, caller_doc},
+    {"checksum", core_checksum, METH_VARARGS, checksum_doc},
+    {"build", core_build, METH_NOARGS, build_doc},
+    {"bind", core_bind, METH_VARARGS, bind_doc},
     {"run_stage", core_run_stage, METH_VARARGS, run_doc},
     {"missing_call", core_missing_call, METH_NOARGS, missing_doc},
     {NULL, NULL, 0, NULL},

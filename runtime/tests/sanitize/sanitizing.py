@@ -47,7 +47,11 @@ def run(*command: str | Path) -> str:
 def compile_all(package: Path) -> None:
     """Compile the extension module and the launcher with sanitizers."""
     csrc = RUNTIME / "csrc"
-    executor = [*sorted(csrc.glob("*.c")), csrc / "fuzz" / "counts.c"]
+    executor = [
+        *sorted(csrc.glob("*.c")),
+        *sorted((csrc / "facts").glob("*.c")),
+        csrc / "fuzz" / "counts.c",
+    ]
     include = f"-I{sysconfig.get_path('include')}"
     module = [*executor, *sorted((csrc / "python").glob("*.c"))]
     run("gcc", *FLAGS, include, "-fPIC", "-shared", "-o", package / "_core.abi3.so", *module)

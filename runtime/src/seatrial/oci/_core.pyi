@@ -44,3 +44,18 @@ def run_stage(
 
 def missing_call() -> str | None:
     """Return the name of a system call that is needed and that this kernel has not."""
+
+def bind(template: bytes, id: bytes, /) -> bytes:
+    """Return the plan of a template for the container of this id; raises ``ValueError``."""
+
+def ask(kind: int, flags: int, name: bytes, /) -> bytes:
+    """Return what this host answers to a question (runtime/csrc/facts); raises ``OSError``."""
+
+def caller() -> bytes:
+    """Return our ids and capabilities, as a kept plan has them."""
+
+def checksum(data: bytes, /) -> int:
+    """Return the sum by which a kept plan shows that it is whole."""
+
+def build() -> str:
+    """Return the name of the sources of the executor."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from seatrial.oci import host
 from seatrial.oci.log import warn
 from seatrial.oci.operations import Kind, Op, Stage
 
@@ -70,18 +71,12 @@ BASE = "/process/capabilities"
 @functools.cache
 def held() -> int:
     """Return our own permitted set: what can be granted without a new user namespace."""
-    with open("/proc/self/status", encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("CapPrm:"):
-                return int(line.split()[1], 16)
-    return 0
+    return host.permitted()
 
 
-@functools.cache
 def every() -> int:
     """Return all that the kernel knows, which is what there is in a new user namespace."""
-    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
-        return (1 << (int(file.read()) + 1)) - 1
+    return (1 << (int(host.text("/proc/sys/kernel/cap_last_cap")) + 1)) - 1
 
 
 class Sets(msgspec.Struct, frozen=True):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from seatrial.oci import host
 from seatrial.oci.cgroup_files import Writer, check_uint64
 from seatrial.oci.errors import ConfigError
 
@@ -100,12 +100,7 @@ def _v2_weights(io: BlockIO, write: Writer) -> Iterator[Op]:
 def _has_bfq(write: Writer) -> bool:
     """Whether a cgroup that is there has BFQ's file: the root has none, and ours is to be made."""
     top = write.group.hierarchy.path
-    with os.scandir(top) as entries:
-        return any(
-            os.path.exists(f"{entry.path}/io.bfq.weight")
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False)
-        )
+    return any(host.exists(f"{folder}/io.bfq.weight") for folder in host.folders(top))
 
 
 def weight(value: int, pointer: str) -> int:

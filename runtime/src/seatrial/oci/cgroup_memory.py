@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
+from seatrial.oci import host
 from seatrial.oci.cgroup_files import NEED_NOT_BE, Writer
 from seatrial.oci.errors import ConfigError
 
@@ -82,7 +82,7 @@ def _v1(memory: Memory, write: Writer) -> Iterator[Op]:
 def _v1_limits(memory: Memory, write: Writer) -> Iterator[Op]:
     limit, swap = memory.limit, memory.swap
     member = "swap"
-    if not os.path.exists(f"{write.group.hierarchy.path}/{MEMSW}"):
+    if not host.exists(f"{write.group.hierarchy.path}/{MEMSW}"):
         if swap is not None and swap != UNLIMITED:
             write.refuse("swap", "this kernel does not account swap (swapaccount=1)")
         else:
@@ -111,7 +111,7 @@ def _v2(memory: Memory, write: Writer) -> Iterator[Op]:
     swap = v2_swap(limit, memory.swap)
     if swap is not None:
         # Without swap in the kernel none of it can be used either.
-        missing = swap == "max" or not os.path.exists("/proc/swaps")
+        missing = swap == "max" or not host.exists("/proc/swaps")
         flags = NEED_NOT_BE if missing else 0
         member = "limit" if memory.swap is None else "swap"
         yield write("memory.swap.max", swap, member, flags=flags)
@@ -173,5 +173,5 @@ def v2_swap(limit: int | None, swap: int | None) -> str | None:
 
 def kernel_release() -> tuple[int, int]:
     """Return the kernel's version."""
-    major, minor = re.findall(r"\d+", os.uname().release)[:2]
+    major, minor = re.findall(r"\d+", host.release())[:2]
     return int(major), int(minor)

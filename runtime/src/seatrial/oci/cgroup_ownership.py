@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from seatrial.oci import host
 from seatrial.oci.operations import Kind, Op, Stage
 
 if TYPE_CHECKING:
@@ -71,8 +72,7 @@ def owner(config: Config) -> int | None:
 def files() -> list[str]:
     """Return the names of the files that go with a delegated cgroup."""
     try:
-        with open(DELEGATE, encoding="ascii") as file:
-            return file.read().split()
+        return host.text(DELEGATE).split()
     except OSError:
         return FALLBACK
 
@@ -81,8 +81,7 @@ def _rows(path: str) -> list[tuple[int, int, int]]:
     # Only of a process's namespace the mappings can be read without entering it.
     process = re.fullmatch(r"(/proc/[^/]+)/ns/user", path)
     try:
-        with open(f"{process[1] if process else ''}/uid_map", encoding="ascii") as lines:
-            rows = [line.split() for line in lines]
+        rows = [line.split() for line in host.lines(f"{process[1] if process else ''}/uid_map")]
     except OSError:
         return []
     return [(int(inside), int(outside), int(size)) for inside, outside, size in rows]

@@ -48,8 +48,7 @@ class Group(msgspec.Struct, frozen=True):
     def read(self, name: str) -> str | None:
         """Return what a file says now; ``None`` without one, as in a cgroup that is to be made."""
         try:
-            with open(f"{self.path}/{name}", encoding="ascii") as file:
-                return file.read().strip()
+            return host.text(f"{self.path}/{name}").strip()
         except OSError:
             return None
 
@@ -63,27 +62,24 @@ class Group(msgspec.Struct, frozen=True):
 def hierarchies() -> list[Hierarchy]:
     """Return the hierarchies mounted below /sys/fs/cgroup."""
     found: dict[str, Hierarchy] = {}
-    with open("/proc/self/mountinfo", encoding="utf-8") as lines:
-        for line in lines:
-            left, _, right = line.partition(" - ")
-            device, target = left.split(" ")[2:5:2]
-            kind = right.split(" ")
-            if target != ROOT and not target.startswith(ROOT + "/"):
-                continue
-            if not _is_seen(target, device):
-                continue
-            if kind[0] == "cgroup2":
-                found[target] = Hierarchy(target, 2, _words(f"{target}/cgroup.controllers"))
-            elif kind[0] == "cgroup":
-                options = frozenset(kind[2].strip().split(","))
-                found[target] = Hierarchy(target, 1, options)
+    for line in host.mounts(ROOT):
+        left, _, right = line.decode("utf-8", "surrogateescape").partition(" - ")
+        device, target = left.split(" ")[2:5:2]
+        kind = right.split(" ")
+        if not _is_seen(target, device):
+            continue
+        if kind[0] == "cgroup2":
+            found[target] = Hierarchy(target, 2, _words(f"{target}/cgroup.controllers"))
+        elif kind[0] == "cgroup":
+            options = frozenset(kind[2].split(","))
+            found[target] = Hierarchy(target, 1, options)
     return list(found.values())
 
 
 def _is_seen(path: str, device: str) -> bool:
     """Whether the mount of a device is what is found at its path, and not beneath another."""
     try:
-        number = os.stat(path).st_dev
+        number = host.filesystem_of(path)
     except OSError:
         return False
     return device == f"{os.major(number)}:{os.minor(number)}"
@@ -91,8 +87,7 @@ def _is_seen(path: str, device: str) -> bool:
 
 def _words(path: str) -> frozenset[str]:
     try:
-        with open(path, encoding="ascii") as file:
-            return frozenset(file.read().split())
+        return frozenset(host.text(path).split())
     except OSError:
         return frozenset()
 
@@ -129,10 +124,7 @@ def groups_of(config: Config, identifier: str) -> list[Group]:
 
 
 def _can_make(group: Group) -> bool:
-    above = group.path
-    while not os.path.exists(above):
-        above = os.path.dirname(above)
-    return os.access(above, os.W_OK)
+    return host.may_make_at(group.path)
 
 
 def compile(config: Config, identifier: str, *, unit: Unit | None = None) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
@@ -185,6 +177,8 @@ def is_unified(groups: list[Group]) -> bool:
 
 def _check_fitness(group: Group, pointer: str) -> None:
     # Control groups: "A runtime MAY check if the container cgroup is fit for purpose".
+    if not host.exists(group.path):
+        return
     inside = group.read("cgroup.procs")
     if inside:
         host.refuse(
@@ -247,7 +241,7 @@ def enable(group: Group, used: dict[str, str], stage: Stage) -> Iterator[Op]:
 
 def _may_enable(path: str) -> bool:
     file = f"{path}/cgroup.subtree_control"
-    return os.access(file, os.W_OK) or not os.path.exists(file)
+    return host.may(file, os.W_OK) or not host.exists(file)
 
 
 def stored_groups(plan: Plan) -> list[Group]:
@@ -282,7 +276,7 @@ def join(plan: Plan, pid: int, below: Mapping[str, str] | None = None) -> Iterat
         wanted = own[0] if own else below.get("")
         if wanted:
             path = os.path.normpath(f"{path}/{wanted.strip('/')}")
-            if not (path + "/").startswith(group.path + "/") or not os.path.isdir(path):
+            if not (path + "/").startswith(group.path + "/") or not host.is_folder(path):
                 raise OCIError(f"there is no cgroup {path} of the container")
         elif group.hierarchy.version == 2 and group.read("cgroup.subtree_control"):  # noqa: PLR2004
             path = _now(group, pid)
@@ -291,11 +285,10 @@ def join(plan: Plan, pid: int, below: Mapping[str, str] | None = None) -> Iterat
 
 
 def _now(group: Group, pid: int) -> str:
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("0::"):
-                path = folder(group.hierarchy, line[3:].strip())
-                return path if path.startswith(group.path + "/") else group.path
+    for line in host.lines(f"/proc/{pid}/cgroup"):
+        if line.startswith("0::"):
+            path = folder(group.hierarchy, line[3:].strip())
+            return path if path.startswith(group.path + "/") else group.path
     return group.path
 
 

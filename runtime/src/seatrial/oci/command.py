@@ -26,6 +26,7 @@ what callers of runc also use
   run, exec, list, ps, pause, resume, update, events, spec, features
 what only this runtime has
   plan      show what would be done to the kernel for a bundle, and why
+  keep      keep that plan, so that containers of the bundle are made without Python
 
 options
   --root DIR            where containers are remembered (default /run/seatrial-oci; for others
@@ -67,6 +68,7 @@ VERBS = (
     "spec",
     "features",
     "plan",
+    "keep",
 )
 #: What engines may ask for and get a plain answer to.
 MISSING = ("checkpoint", "restore")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from seatrial.oci import (
+    _core,
     cgroups,
     devices,
     filesystems,
     hooks,
+    host,
     intel_rdt,
+    log,
     mounts,
     namespaces,
     network_devices,
@@ -21,7 +28,58 @@ from seatrial.oci.operations import Kind, Op, Stage
 from seatrial.oci.plan import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from seatrial.oci.config import Config
+
+
+class Compiled(msgspec.Struct):
+    """What was compiled for one container, and what it takes to see whether it holds for others.
+
+    ``template`` is the plan for any id, in its binary form.
+    """
+
+    plan: Plan
+    binary: bytes
+    template: bytes
+    asked: host.Asked
+    warnings: list[str]
+    new_keyring: bool
+
+
+@contextlib.contextmanager
+def _hearing(warnings: list[str]) -> Iterator[None]:
+    log.hear(warnings)
+    try:
+        yield
+    finally:
+        log.hear(None)
+
+
+def compile_for(
+    config: Config, *, bundle: str, identifier: str, root: str, systemd: bool, new_keyring: bool
+) -> Compiled:
+    """Return the plan for a container, made of a template for any of its bundle.
+
+    Raises ``ConfigError`` as ``compile_plan`` does.
+    """
+    # systemd's messages have the id in them, with its length.
+    name = identifier if systemd else host.ID
+    warnings: list[str] = []
+    with _hearing(warnings), host.asking(identifier) as asked:
+        plan = compile_plan(
+            config,
+            bundle=bundle,
+            identifier=name,
+            place=f"{os.path.abspath(root)}/{name}@root",
+            systemd=systemd,
+            new_keyring=new_keyring,
+        )
+        template = plan.encode()
+    if systemd:
+        asked.beyond.append("the cgroups are made by way of systemd")
+    binary = _core.bind(template, identifier.encode())
+    return Compiled(plan.bound(identifier), binary, template, asked, warnings, new_keyring)
 
 
 def compile_plan(

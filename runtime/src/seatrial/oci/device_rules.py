@@ -7,7 +7,6 @@ nodes; a rule after them can still deny one of those.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -106,7 +105,7 @@ def compile(  # noqa: A001 - the compiler's verb
     elif groups.unified is not None:
         flags = IN_PLACE if update else 0
         # In a user namespace nobody can make devices, nor load filters.
-        flags |= 0 if os.geteuid() == 0 and owns_devices() else WHERE_ALLOWED
+        flags |= 0 if host.ids()[0] == 0 and owns_devices() else WHERE_ALLOWED
         yield Op(
             Kind.DEVICE_FILTER,
             stage,
@@ -116,27 +115,25 @@ def compile(  # noqa: A001 - the compiler's verb
             blob=device_filter.program(wanted),
             flags=flags,
         )
-    elif os.geteuid() == 0 and owns_devices():
+    elif host.ids()[0] == 0 and owns_devices():
         host.refuse(POINTER, "no cgroup hierarchy that we can use has the devices controller")
 
 
 def owns_devices() -> bool:
     """Whether this is the first user namespace, the only one with rights over devices."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        return file.read().split() == ["0", "0", str(2**32 - 1)]
+    return host.text("/proc/self/uid_map").split() == ["0", "0", str(2**32 - 1)]
 
 
 def drivers() -> dict[tuple[str, int], str]:
     """Return the names of drivers by type and major number (proc(5), devices)."""
     found: dict[tuple[str, int], str] = {}
     kind = ""
-    with open("/proc/devices", encoding="utf-8") as lines:
-        for line in lines:
-            words = line.split()
-            if line.endswith("devices:\n"):
-                kind = line[0].lower()
-            elif len(words) == 2 and "/" not in words[1]:  # noqa: PLR2004 - number and name
-                found.setdefault((kind, int(words[0])), words[1])
+    for line in host.lines("/proc/devices"):
+        words = line.split()
+        if line.endswith("devices:\n"):
+            kind = line[0].lower()
+        elif len(words) == 2 and "/" not in words[1]:  # noqa: PLR2004 - number and name
+            found.setdefault((kind, int(words[0])), words[1])
     return found
 
 

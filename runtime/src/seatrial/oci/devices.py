@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import namespaces
+from seatrial.oci import host, namespaces
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.mount_options import place
 from seatrial.oci.operations import Kind, Op, Stage
@@ -190,21 +190,18 @@ def _of_host(node: Node) -> str:
     kind = "block" if node.kind == "b" else "char"
     name = node.path
     try:
-        with open(
-            f"/sys/dev/{kind}/{os.major(node.device)}:{os.minor(node.device)}/uevent",
-            encoding="utf-8",
-        ) as lines:
-            for line in lines:
-                if line.startswith("DEVNAME="):
-                    name = "/dev/" + line.removeprefix("DEVNAME=").strip()
+        numbers = f"{os.major(node.device)}:{os.minor(node.device)}"
+        for line in host.lines(f"/sys/dev/{kind}/{numbers}/uevent"):
+            if line.startswith("DEVNAME="):
+                name = "/dev/" + line.removeprefix("DEVNAME=").strip()
     except OSError:
         pass
     for path in (node.path, name):
         try:
-            found = os.stat(path)
+            found = host.device_at(path)
         except OSError:
             continue
-        if found.st_rdev == node.device and stat.S_IFMT(found.st_mode) == TYPES[node.kind]:
+        if found == (TYPES[node.kind], node.device):
             return path
     return ""
 
@@ -225,8 +222,7 @@ def _rows(mappings: list[IDMapping]) -> list[tuple[int, int, int]]:
 
 def _read(path: str) -> list[tuple[int, int, int]]:
     try:
-        with open(path, encoding="ascii") as lines:
-            rows = [line.split() for line in lines]
+        rows = [line.split() for line in host.lines(path)]
     except OSError:
         return []  # opening the namespace says what is wrong
     return [(int(inside), int(outside), int(size)) for inside, outside, size in rows]

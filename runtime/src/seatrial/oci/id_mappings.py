@@ -86,7 +86,7 @@ def denies_setgroups(config: Config) -> bool:
     return (
         bool(paths)
         and not capabilities.held() & _SETGID
-        and not _by_program(mappings, power=_SETGID, own=os.getegid())
+        and not _by_program(mappings, power=_SETGID, own=host.ids()[1])
     )
 
 
@@ -96,8 +96,7 @@ def _was_denied(path: str) -> bool:
     if process is None:
         return False
     try:
-        with open(f"{process[1]}/setgroups", encoding="ascii") as file:
-            return file.read().strip() == "deny"
+        return host.text(f"{process[1]}/setgroups").strip() == "deny"
     except OSError:
         return False  # opening the namespace says what is wrong
 
@@ -105,7 +104,7 @@ def _was_denied(path: str) -> bool:
 def compile(config: Config) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
     """Yield the maps, written by us or by the programs that may where we may not."""
     linux = config.linux
-    by_program = _by_program(linux.uid_mappings, power=_SETUID, own=os.geteuid())
+    by_program = _by_program(linux.uid_mappings, power=_SETUID, own=host.ids()[0])
     yield _map("uid", linux.uid_mappings, by_program=by_program)
     if denies_setgroups(config):
         yield Op(
@@ -116,7 +115,7 @@ def compile(config: Config) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
             path="setgroups",
             text="deny",
         )
-    by_program = _by_program(linux.gid_mappings, power=_SETGID, own=os.getegid())
+    by_program = _by_program(linux.gid_mappings, power=_SETGID, own=host.ids()[1])
     yield _map("gid", linux.gid_mappings, by_program=by_program)
 
 
@@ -138,9 +137,10 @@ def _map(kind: str, mappings: list[IDMapping], *, by_program: bool) -> Op:
 
 
 def _program(name: str, pointer: str) -> str:
-    for folder in os.environ.get("PATH", "/usr/bin:/bin").split(":"):
+    path = host.environ("PATH")
+    for folder in ("/usr/bin:/bin" if path is None else path).split(":"):
         found = os.path.join(folder, name)
-        if os.access(found, os.X_OK):
+        if host.may(found, os.X_OK):
             return found
     host.refuse(
         pointer,

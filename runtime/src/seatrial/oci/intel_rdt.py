@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,11 +24,11 @@ USUAL = "/sys/fs/resctrl"
 
 def mounted() -> str | None:
     """Return where the resctrl filesystem is."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as lines:
-        for line in lines:
-            left, _, right = line.partition(" - ")
-            if right.split(" ", 1)[0] == "resctrl":
-                return left.split(" ")[4]
+    host.beyond("where a resctrl filesystem is mounted")
+    for line in host.mounts("/"):
+        left, _, right = line.decode("utf-8", "surrogateescape").partition(" - ")
+        if right.split(" ", 1)[0] == "resctrl":
+            return left.split(" ")[4]
     return None
 
 
@@ -60,10 +59,9 @@ def _fields(line: str) -> dict[str, str]:
 
 
 def _agrees(folder: str, line: str) -> bool:
-    with open(f"{folder}/schemata", encoding="ascii") as file:
-        present: dict[str, str] = {}
-        for each in file:
-            present |= _fields(each.strip())
+    present: dict[str, str] = {}
+    for each in host.lines(f"{folder}/schemata"):
+        present |= _fields(each.strip())
     return all(present.get(name) == value for name, value in _fields(line).items())
 
 
@@ -86,7 +84,7 @@ def _group(rdt: IntelRdt, lines: list[tuple[str, str]], top: str, identifier: st
     name = identifier if rdt.clos_id is None else rdt.clos_id
     pointer = BASE if rdt.clos_id is None else f"{BASE}/closID"
     folder = top if name == "/" else f"{top}/{name}"
-    exists = os.path.isdir(folder)
+    exists = host.is_folder(folder)
     if rdt.clos_id is not None and exists:
         for line_pointer, line in lines:
             if not _agrees(folder, line):
@@ -152,7 +150,6 @@ def undone(ops: list[Op]) -> list[Op]:
 
 def _is_used(folder: str) -> bool:
     try:
-        with open(f"{folder}/tasks", encoding="ascii") as tasks:
-            return bool(tasks.read())
+        return bool(host.read(f"{folder}/tasks"))
     except OSError:
         return False  # not made, so there is nothing to remove either

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from seatrial.oci import host
@@ -21,15 +20,14 @@ _SELINUX = "/sys/fs/selinux/enforce"
 def apparmor_enabled() -> bool:
     """Whether this kernel confines by AppArmor."""
     try:
-        with open(_APPARMOR, encoding="ascii") as file:
-            return file.read().startswith("Y")
+        return host.text(_APPARMOR).startswith("Y")
     except OSError:
         return False
 
 
 def selinux_enabled() -> bool:
     """Whether this kernel confines by SELinux."""
-    return os.path.exists(_SELINUX)
+    return host.exists(_SELINUX)
 
 
 def check(process: Process) -> None:
@@ -49,9 +47,8 @@ def check(process: Process) -> None:
 
 def _loaded_profiles() -> set[str] | None:
     try:
-        with open(_PROFILES, encoding="utf-8") as lines:
-            # "name (mode)"; ":namespace://name" for those of other policy namespaces
-            return {line.rpartition(" (")[0] for line in lines}
+        # "name (mode)"; ":namespace://name" for those of other policy namespaces
+        return {line.rpartition(" (")[0] for line in host.lines(_PROFILES)}
     except OSError:
         return None
 
@@ -59,7 +56,7 @@ def _loaded_profiles() -> set[str] | None:
 def compile(process: Process) -> Iterator[Op]:  # noqa: A001 - the compiler's verb
     """Yield what makes the label come with exec (proc_pid_attr(5))."""
     if process.apparmor_profile:
-        own = os.path.exists("/proc/self/attr/apparmor/exec")
+        own = host.exists("/proc/self/attr/apparmor/exec")
         yield Op(
             Kind.ATTRIBUTE,
             Stage.START,

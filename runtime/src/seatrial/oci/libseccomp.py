@@ -7,6 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
+from seatrial.oci import host
 from seatrial.oci.errors import OCIError
 
 if TYPE_CHECKING:
@@ -108,6 +109,16 @@ def library() -> Any:  # noqa: ANN401 - its functions have no types
     return _library
 
 
+def _depend() -> None:
+    """Note by what the dynamic linker came to this library and no other (ld.so(8))."""
+    for variable in ("LD_LIBRARY_PATH", "LD_PRELOAD"):
+        host.environ(variable)
+    host.depend_on("/etc/ld.so.cache")
+    with open("/proc/self/maps", encoding="utf-8") as lines:
+        for path in {line.split(maxsplit=5)[-1].strip() for line in lines if "libseccomp" in line}:
+            host.depend_on(path)
+
+
 def syscall_number(name: str) -> int | None:
     """Return a system call's number here, below 0 if it is another architecture's."""
     number: int = library().seccomp_syscall_resolve_name(name.encode())
@@ -127,6 +138,7 @@ class Filter:
 
     def __init__(self, default: int, *, binary_tree: bool = True) -> None:
         self._library = library()
+        _depend()
         self._context = self._library.seccomp_init(default)
         if not self._context:
             raise OSError(errno.EINVAL, "libseccomp takes no such default action")

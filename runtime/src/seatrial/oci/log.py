@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+_heard: list[str] | None = None
 _path: str | None = None
 _form = "text"
 
@@ -12,6 +13,12 @@ def open_file(path: str | None = None, *, form: str = "text") -> None:
     """Write to ``path`` from now on; ``form`` is text or json."""
     global _path, _form
     _path, _form = path, form
+
+
+def hear(warnings: list[str] | None) -> None:
+    """Collect the warnings that are given from now on; with ``None`` no more."""
+    global _heard  # noqa: PLW0603 - like the log, one for all
+    _heard = warnings
 
 
 def write(level: str, message: str) -> None:
@@ -37,6 +44,8 @@ def warn(message: str) -> None:
 
     Engines give us the container's own stderr, in which only what the container says belongs.
     """
+    if _heard is not None:
+        _heard.append(message)
     if _path is None:
         os.write(2, f"seatrial-oci: warning: {message}\n".encode(errors="surrogateescape"))
     write("warning", message)

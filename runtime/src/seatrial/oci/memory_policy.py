@@ -90,7 +90,6 @@ def _nodes(policy: MemoryPolicy, flags: int) -> list[int]:
 
 def _online() -> set[int] | None:
     try:
-        with open("/sys/devices/system/node/has_memory", encoding="ascii") as file:
-            return set(parse_list(file.read(), ""))
+        return set(parse_list(host.text("/sys/devices/system/node/has_memory"), ""))
     except OSError:
         return None

@@ -5,7 +5,6 @@ The time namespace's offsets are in ``time_offsets``, the user namespace's ids i
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from seatrial.oci import capabilities, host, id_mappings, time_offsets
@@ -85,7 +84,7 @@ def shares_mounts(config: Config) -> bool:
     if path is None:
         return not has(config, "mount")
     try:
-        return os.path.samefile(path, "/proc/self/ns/mnt")
+        return host.identity(path) == host.identity("/proc/self/ns/mnt")
     except OSError:
         return False  # opening it says what is wrong
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from seatrial.oci.errors import ConfigError
+from seatrial.oci.host import ID
 from seatrial.oci.operations import STAGES, Kind, Op, Stage
 
 if TYPE_CHECKING:
@@ -16,11 +17,52 @@ if TYPE_CHECKING:
     from seatrial.oci.errors import HostError
 
 MAGIC = 0x4E414C50
-VERSION = 2
+VERSION = 3
 _HEADER = struct.Struct("<6IQ")
 _OP = struct.Struct("<10I4Q")
 _MASK = 2**64 - 1
 _MOST_BYTES = 64 << 20
+
+
+class Heap:
+    """The bytes that operations refer to, by where they are; strings with ``ID`` come last."""
+
+    def __init__(self) -> None:
+        self.content = bytearray(b"\0")
+        self._known = {"": 0}
+        self._late: dict[str, int] = {}
+        self._places: list[int] = []
+
+    def text(self, value: str) -> int:
+        """Return where a string is; a number below 0 stands for a place that is not known yet."""
+        if ID in value:
+            return -self._late.setdefault(value, len(self._late) + 1)
+        if value not in self._known:
+            self._known[value] = len(self.content)
+            self.content += value.encode("utf-8", "surrogateescape") + b"\0"
+        return self._known[value]
+
+    def blob(self, content: bytes) -> int:
+        """Return where bytes are, aligned as numbers are."""
+        if content:
+            self.content += b"\0" * (-len(self.content) % 8)
+        place = len(self.content)
+        self.content += content
+        return place
+
+    def close(self) -> int:
+        """Put the last strings there; return where they begin, 0 if there are none."""
+        begin = len(self.content) if self._late else 0
+        for value in self._late:
+            self._places.append(len(self.content))
+            self.content += template_of(value) + b"\0"
+        return begin
+
+    def placed(self, row: tuple[int, ...]) -> tuple[int, ...]:
+        """Return a row with all places known."""
+        if not self._late:
+            return row
+        return tuple(self._places[-cell - 1] if cell < 0 else cell for cell in row)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -29,44 +71,46 @@ class Plan(msgspec.Struct, frozen=True):
     namespaces: int
     ops: list[Op]
 
+    def bound(self, identifier: str) -> Plan:
+        """Return the plan for one container, with its id where a template has ``ID``."""
+        ops = []
+        for op in self.ops:
+            changed = {
+                name: value.replace(ID, identifier)
+                for name in ("says", "path", "text", "extra")
+                if ID in (value := getattr(op, name))
+            }
+            ops.append(msgspec.structs.replace(op, **changed) if changed else op)
+        return Plan(self.namespaces, ops)
+
     def encode(self) -> bytes:
         """Return the binary form: offsets into one buffer, no pointers.
 
+        Strings with ``ID`` in them make it a template, which ``_core.bind`` turns into a plan.
         Raises ``ConfigError`` for what it cannot hold: a NUL in a string, numbers of over 64 bits.
         """
-        heap = bytearray(b"\0")
-        known = {b"": 0}
-
-        def text(value: str) -> int:
-            raw = value.encode("utf-8", "surrogateescape")
-            if raw not in known:
-                known[raw] = len(heap)
-                heap.extend(raw + b"\0")
-            return known[raw]
-
-        table = bytearray()
+        heap = Heap()
+        rows = []
         for op in self.ops:
             words = (op.pointer, op.path, op.text, op.extra, op.says)
             if any("\0" in each for each in words):
                 raise ConfigError(op.pointer, "has a NUL, which would end what the kernel is told")
-            *strings, says = map(text, words)
-            if op.blob:
-                heap.extend(b"\0" * (-len(heap) % 8))
-            blob = len(heap)
-            heap.extend(op.blob)
+            *strings, says = map(heap.text, words)
             if not all(-(2**63) <= number <= _MASK for number in op.numbers):
                 raise ConfigError(op.pointer, "has a number of more than 64 bits")
             numbers = [number & _MASK for number in (*op.numbers, 0, 0, 0, 0)[:4]]
-            table += _OP.pack(
-                op.kind, op.stage, op.flags, *strings, blob, len(op.blob), says, *numbers
-            )
+            blob = heap.blob(op.blob)
+            rows.append((op.kind, op.stage, op.flags, *strings, blob, len(op.blob), says, *numbers))
+        templates = heap.close()
+        table = b"".join(_OP.pack(*heap.placed(row)) for row in rows)
         start = _HEADER.size + len(table)
-        if start + len(heap) > _MOST_BYTES:
-            raise ConfigError("", f"makes a plan of {start + len(heap)} bytes, more than fit")
+        size = start + len(heap.content)
+        if size > _MOST_BYTES:
+            raise ConfigError("", f"makes a plan of {size} bytes, more than fit")
         header = _HEADER.pack(
-            MAGIC, VERSION, start + len(heap), len(self.ops), start, 0, self.namespaces
+            MAGIC, VERSION, size, len(self.ops), start, templates, self.namespaces
         )
-        return header + bytes(table) + bytes(heap)
+        return header + table + bytes(heap.content)
 
     @classmethod
     def decode(cls, binary: bytes) -> Plan:
@@ -97,6 +141,13 @@ class Plan(msgspec.Struct, frozen=True):
                 )
             )
         return cls(namespaces, ops)
+
+
+def template_of(value: str) -> bytes:
+    """Return a string as ``_core.bind`` takes it: 1 is the id, and after 2 a byte is as it is."""
+    parts = value.split(ID)
+    raw = (part.encode("utf-8", "surrogateescape") for part in parts)
+    return b"\1".join(part.replace(b"\2", b"\2\2").replace(b"\1", b"\2\1") for part in raw)
 
 
 def strings(values: Iterable[str]) -> bytes:

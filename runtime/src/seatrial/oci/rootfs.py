@@ -23,12 +23,12 @@ def path(config: Config, bundle: str) -> str:
         raise ConfigError("/root", "is missing")
     found = os.path.normpath(os.path.join(bundle, config.root.path))
     try:
-        mode = os.stat(found).st_mode
+        kind = host.type_of(found)
     except (OSError, ValueError) as error:
         what = reason(error.errno) if isinstance(error, OSError) else str(error)
         host.refuse("/root/path", f"{found}: {what}")
         return found
-    if not stat.S_ISDIR(mode):
+    if not stat.S_ISDIR(kind):
         host.refuse("/root/path", f"{found} is not a directory")
     return found
 
@@ -133,17 +133,12 @@ def close(config: Config, bundle: str) -> Iterator[Op]:
 
 def _mounts_below(root: str) -> list[str]:
     """Return the host's mounts inside of the root, as paths from there."""
-    root = os.path.realpath(root)
-    found: dict[str, None] = {}
-    with open("/proc/self/mountinfo", "rb") as lines:
-        for line in lines:
-            target = line.split(b" ")[4]
-            if b"\\" in target:  # octal escapes: space, tab, newline, backslash
-                target = target.decode("unicode_escape").encode("latin-1")
-            name = os.fsdecode(target)
-            if name.startswith(root.rstrip("/") + "/"):
-                found[name[len(root.rstrip("/")) :]] = None
-    return list(found)
+    try:
+        root = host.real(root).rstrip("/")
+    except OSError:
+        return []  # this host has none, as it was told where the root's path was looked at
+    targets = map(host.target_of, host.mounts(root or "/"))
+    return list(dict.fromkeys(name[len(root) :] for name in targets if name.startswith(root + "/")))
 
 
 def _is_covered(config: Config, below: str) -> bool:

@@ -40,6 +40,8 @@ from seatrial.oci.store import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from seatrial.oci.compiler import Compiled
+    from seatrial.oci.config import Config
     from seatrial.oci.events import Teller
 
 _WAIT_S = 10.0
@@ -52,6 +54,18 @@ class Created(msgspec.Struct):
 
     pid: int
     pidfd: int
+    #: What it was made of.
+    source: Source | None = None
+
+
+class Source(msgspec.Struct):
+    """A bundle's config, and what it was compiled to."""
+
+    bundle: str
+    root: str
+    content: bytes
+    config: Config
+    compiled: Compiled
 
 
 def create(
@@ -70,30 +84,18 @@ def create(
 
     ``teller`` is told of each step; what it raises gives the create up.
     """
-    # Nothing else needs the config's types and the compiler of each of its sections.
-    from seatrial.oci import compiler, config
-
-    bundle = os.path.realpath(bundle)
-    content = read_config(bundle)
-    spec = config.decode(content)
-    terminal = spec.process is not None and spec.process.terminal
-    if terminal != (console_socket is not None):
-        raise OCIError(
-            "process.terminal is set, so a console socket is needed"
-            if terminal
-            else "a console socket is given, but process.terminal is not set"
-        )
     folder = Folder(root, identifier)
-    plan = compiler.compile_plan(
-        spec,
+    source = prepare(
+        identifier,
         bundle=bundle,
-        identifier=identifier,
-        place=folder.mount_place,
+        root=root,
+        console=console_socket is not None,
         systemd=systemd,
         new_keyring=new_keyring,
     )
+    bundle, spec, plan = source.bundle, source.config, source.compiled.plan
+    binary = source.compiled.binary
     check_kernel()
-    binary = plan.encode()
     if teller is not None:
         teller.tell("compiled")
     names = names_of(identifier, bundle, spec.annotations)
@@ -123,7 +125,7 @@ def create(
     try:
         # Before anything is done: should we be killed, a delete by force knows what to undo.
         folder.write("plan", binary)
-        folder.write("config.json", content)
+        folder.write("config.json", source.content)
         with folder.listen() as listener, _connect(console_socket) as console:
             pid, pidfd, failure = _core.create(
                 binary,
@@ -141,7 +143,44 @@ def create(
         raise
     finally:
         os.close(lock)
-    return Created(pid, pidfd)
+    return Created(pid, pidfd, source)
+
+
+def prepare(
+    identifier: str,
+    *,
+    bundle: str,
+    root: str,
+    console: bool | None = None,
+    systemd: bool = False,
+    new_keyring: bool = True,
+) -> Source:
+    """Compile a bundle's config for one container; raises ``OCIError``.
+
+    With ``console`` it is looked at whether there is a console socket where one is needed.
+    """
+    # Nothing else needs the config's types and the compiler of each of its sections.
+    from seatrial.oci import compiler, config
+
+    bundle = os.path.realpath(bundle)
+    content = read_config(bundle)
+    spec = config.decode(content)
+    terminal = spec.process is not None and spec.process.terminal
+    if console is not None and terminal != console:
+        raise OCIError(
+            "process.terminal is set, so a console socket is needed"
+            if terminal
+            else "a console socket is given, but process.terminal is not set"
+        )
+    compiled = compiler.compile_for(
+        spec,
+        bundle=bundle,
+        identifier=identifier,
+        root=root,
+        systemd=systemd,
+        new_keyring=new_keyring,
+    )
+    return Source(bundle, root, content, spec, compiled)
 
 
 def _give_up(folder: Folder, plan: Plan, *, hooks: bool, names: tuple[bytes, bytes, bytes]) -> None:

@@ -50,7 +50,7 @@ class Unit(msgspec.Struct, frozen=True):
 def unit_of(config: Config, identifier: str) -> Unit:
     """Return the scope that ``cgroupsPath`` names; raises ``ConfigError`` for another form."""
     wanted = config.linux.cgroups_path
-    default = "user.slice" if os.geteuid() else "system.slice"
+    default = "user.slice" if host.ids()[0] else "system.slice"
     parts = wanted.split(":") if wanted else ["", "", ""]
     if len(parts) != 3:  # noqa: PLR2004 - slice, prefix and name
         raise ConfigError(POINTER, f"{wanted!r} is not slice:prefix:name, as with --systemd-cgroup")
@@ -63,9 +63,8 @@ def unit_of(config: Config, identifier: str) -> Unit:
         if "/" in each or each.startswith("."):
             raise ConfigError(POINTER, f"{each!r} is not the name of a unit")
     above = path_of_slice(parent)
-    if os.geteuid():
+    if uid := host.ids()[0]:
         # A user's systemd has a tree of its own, below the service that it is.
-        uid = os.geteuid()
         above = f"/user.slice/user-{uid}.slice/user@{uid}.service{above}"
     return Unit(unit, parent, f"{above}/{unit}")
 
@@ -90,10 +89,10 @@ def placed(config: Config, unit: Unit) -> Config:
 def bus() -> str:
     """Return the socket of the bus; raises ``HostError`` where there is none."""
     path = SYSTEM_BUS
-    if os.geteuid():
-        path = os.path.join(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}"), "bus")
+    if uid := host.ids()[0]:
+        path = os.path.join(host.environ("XDG_RUNTIME_DIR") or f"/run/user/{uid}", "bus")
     try:
-        if stat.S_ISSOCK(os.stat(path).st_mode):
+        if stat.S_ISSOCK(host.type_of(path)):
             return path
     except OSError:
         pass

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from seatrial.oci import runtime
+from seatrial.oci import kept, runtime
 
 if TYPE_CHECKING:
     from seatrial.oci.command import Call
@@ -46,3 +46,5 @@ def run(call: Call) -> None:
         new_keyring=call.value("no-new-keyring") is None,
     )
     os.close(created.pidfd)
+    if created.source is not None and not kept.is_off():
+        kept.keep(created.source)

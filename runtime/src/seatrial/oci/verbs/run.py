@@ -18,7 +18,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from seatrial.oci import config, foreground, runtime
+from seatrial.oci import config, foreground, kept, runtime
 
 if TYPE_CHECKING:
     from seatrial.oci.command import Call
@@ -55,12 +55,15 @@ def run(call: Call) -> int:
         preserve_fds=call.descriptors(),
         systemd=call.systemd_cgroup,
         pid_file=call.value("pid-file"),
+        new_keyring=call.value("no-new-keyring") is None,
     )
     try:
         runtime.start(identifier, root=call.root)
     except BaseException:
         runtime.delete(identifier, root=call.root, force=True)
         raise
+    if created.source is not None and not kept.is_off():
+        kept.keep(created.source)
     if call.flag("detach"):
         os.close(created.pidfd)
         return 0

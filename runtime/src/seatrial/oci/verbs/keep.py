@@ -1,0 +1,50 @@
+"""
+usage: seatrial-oci keep [--bundle DIR] [--no-new-keyring]
+       seatrial-oci keep --list | --forget
+
+Compile a bundle's config and keep the plan: create and run then make containers of it without
+starting Python, as long as all that it depends on is as it was. They do so only with
+SEATRIAL_OCI_CACHE=on in the environment, and then keep plans by themselves too.
+
+  -b, --bundle DIR    the bundle (default: the working directory)
+  --no-new-keyring    for create and run with this option
+  --list              show the bundles whose plans are kept
+  --forget            remove all plans that are kept
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from seatrial.oci import kept, runtime
+from seatrial.oci.errors import OCIError
+
+if TYPE_CHECKING:
+    from seatrial.oci.command import Call
+
+OPTIONS = {"bundle": True, "no-new-keyring": False, "list": False, "forget": False}
+SHORT = {"b": "bundle"}
+#: An id like any other, for what the compiler asks about the container.
+FOR = "seatrial-oci-keep"
+
+
+def run(call: Call) -> None:
+    """Keep it, or say what is kept."""
+    if call.flag("list") or call.flag("forget"):
+        for bundle, path in kept.stored(call.root):
+            if call.flag("forget"):
+                os.unlink(path)
+            else:
+                print(bundle)
+        return
+    source = runtime.prepare(
+        FOR,
+        bundle=call.value("bundle") or ".",
+        root=call.root,
+        systemd=call.systemd_cgroup,
+        new_keyring=call.value("no-new-keyring") is None,
+    )
+    why = kept.keep(source)
+    if why is not None:
+        raise OCIError(f"the plan is not kept: {why}")
