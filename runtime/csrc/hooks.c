@@ -111,6 +111,10 @@ int op_hook(struct context *context, const struct op *op) {
     }
     pid_t pid = new_process();
     if (pid == 0) {
+        // The runtime may keep signals back for later (run).
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
         dup2(input, 0);
         int error = EACCES;
         // One of the container's own programs has to be one.

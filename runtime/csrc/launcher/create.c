@@ -262,7 +262,17 @@ int do_run(const struct call *call) {
     int pidfd;
     if (!find_kept(call, &kept) || !kept.has_process)
         return HAND_OVER;
+    // Kept back from here on, so that none ends us while there is something to undo; the program
+    // gets them as soon as it runs.
+    sigset_t signals, before;
+    sigfillset(&signals);
+    sigdelset(&signals, SIGPIPE);
+    sigdelset(&signals, SIGURG);
+    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &signals, &before);
     int status = make(call, &kept, &record, &pidfd);
+    if (status == HAND_OVER)
+        sigprocmask(SIG_SETMASK, &before, NULL);
     if (status != 0)
         return status;
     status = start_created(call, &record, &kept.plan);
@@ -273,12 +283,6 @@ int do_run(const struct call *call) {
     flock(record.folder, LOCK_UN);
     if (call->detach)
         return 0;
-    sigset_t signals;
-    sigfillset(&signals);
-    sigdelset(&signals, SIGPIPE);
-    sigdelset(&signals, SIGURG);
-    signal(SIGCHLD, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &signals, NULL);
     status = wait_for(record.pid, pidfd, &signals);
     return call->keep || delete_by_force(call, &record, &kept.plan) == 0 ? status : 1;
 }
