@@ -208,7 +208,7 @@ def test_what_is_unusual_is_for_python(bundle: Bundle, words: tuple[str, ...]) -
 def test_a_pid_file_that_cannot_be_written_leaves_nothing(bundle: Bundle) -> None:
     bundle.keep()
     done = bundle.launch("run", "--pid-file", "/nowhere/pid", "p")
-    assert done.stderr == "seatrial-oci: /nowhere/pid.new: no such file or directory\n"
+    assert done.stderr == "seatrial-oci: cannot write /nowhere/pid: no such file or directory\n"
     assert done.returncode == 1
     assert os.listdir(bundle.root) == [kept.FOLDER]
 
