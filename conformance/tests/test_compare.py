@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.config import Config
 
 VERSION = "1.0.2"
+TIMEOUT_S = 120
 BASE = differential.base(VERSION)
 
 #: Runtimes that spoil a good one, by what the shell does before the good one is called.
@@ -173,7 +174,9 @@ def test_a_finding_is_written_with_a_script_that_shows_it(
     for path in paths:
         more = ["v1"] if view == "v1" else []
         script = [str(folder / "run.sh"), str(path), *more]
-        said.append(subprocess.run(script, capture_output=True, text=True, check=False))
+        said.append(
+            subprocess.run(script, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+        )
     assert said[0].stdout.startswith("create: exit status 0\n")
     assert '"umask":0' in said[0].stdout
     assert "start: exit status 0" in said[0].stdout
