@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.conformance.marks import requirement
+from seatrial.conformance.marks import needs, requirement
 from seatrial.conformance.strategies import oracle
 from seatrial.conformance.strategies.configs import configs, prepare, reordered_lists, respelled
 from seatrial.conformance.strategies.names import dotted_names
@@ -75,3 +75,22 @@ def test_a_bundle_may_be_moved_and_named_in_another_way(
             config["root"]["path"] = str(bundle.rootfs)
         where = {"bundle": bundle.path.name, "cwd": str(bundle.path.parent)} if relative else {}
         same(oracle.observed(harness, config, bundle, where=where), usual)
+
+
+@requirement("runtime.create.all-properties-applied")
+@needs("run")
+@settings(max_examples=12)
+@given(data=st.data())
+def test_create_and_start_come_to_what_run_comes_to(harness: Harness, data: st.DataObject) -> None:
+    # The spec knows nothing of run: what it does otherwise is noted, and no failure.
+    config = drawn(harness, data)
+    with harness.bundle(config) as bundle:
+        prepare(bundle)
+        usual = oracle.observed(harness, config, bundle)
+        by_run = oracle.observed_by_run(harness, config, bundle)
+    if not isinstance(by_run, dict):
+        harness.note("run is refused, unlike create and start")
+        return
+    del usual["annotations"]
+    for name in sorted(name for name in usual if by_run.get(name) != usual[name]):
+        harness.note(f"by run another thing is seen: {name}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OPERATIONS = ("create", "start", "state", "kill", "delete")
-EXTRAS = ("force-delete", "exec", "features", "pause", "resume", "update")
+EXTRAS = ("force-delete", "run", "exec", "features", "pause", "resume", "update")
 VALUES = frozenset(
     {
         "root",

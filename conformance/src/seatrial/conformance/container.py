@@ -75,6 +75,13 @@ class Container:
             self._adopt(pid_file)
         return result
 
+    def run(self) -> Result:
+        """Create, start, await and delete it by one command, which the spec does not have."""
+        self._record_bundle()
+        with open(self.runtime.null, "rb") as stdin:
+            given: dict[str, Any] = {"stdin": stdin.fileno(), "bundle": str(self.bundle.path)}
+            return self.runtime.invoke("run", id=self.id, streams=self.streams, **given)
+
     def start(self) -> Result:
         """Start it."""
         return self.runtime.start(self.id)

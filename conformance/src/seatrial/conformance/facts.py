@@ -151,6 +151,7 @@ def need(name: str, adapter: Adapter | None = None) -> Evidence:
 
 
 _OF_RUNTIMES = {
+    "run": ("run", None),
     "exec": ("exec", None),
     "update": ("update", None),
     "features": ("features", None),

@@ -93,6 +93,7 @@ NEEDS: Mapping[str, str] = {
     "resctrl-mon": "resctrl with monitoring groups",
     "root": "effective uid 0 in the initial user namespace",
     "rt-group-sched": "realtime group scheduling",
+    "run": "a runtime with a run operation, which creates, starts and deletes",
     "seccomp": "kernel and runtime with seccomp",
     "seccomp-notify": "seccomp user notification",
     "selinux": "SELinux enabled",

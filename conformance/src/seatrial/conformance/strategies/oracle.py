@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.conformance import namespaces
 from seatrial.conformance.config import PROBE
+from seatrial.conformance.report import parse, parse_line
 from seatrial.conformance.strategies import mounts
 from seatrial.conformance.strategies.configs import BOUND, CONTENT, FILES
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from seatrial.conformance.config import Config
     from seatrial.conformance.harness import Harness
     from seatrial.conformance.report import Report
+    from seatrial.conformance.spawn import Result
 
 #: What is seen, by a name that says what it is of.
 Facts = dict[str, Any]
@@ -179,6 +181,21 @@ def observed(
     facts = seen(config, lines, report, own)
     wanted = config.get("annotations", {})
     return facts | {"annotations": {name: annotations.get(name) for name in wanted}}
+
+
+def observed_by_run(harness: Harness, config: Config, bundle: Bundle) -> Facts | Result:
+    """Do as ``observed`` by the command ``run``: what the program saw, or how it was refused.
+
+    There is no state to ask meanwhile, so that the annotations are not among what was seen.
+    """
+    own = host()
+    with harness.container(config, bundle=bundle) as container:
+        result = container.run()
+        container.streams.read()
+        lines = container.streams.stdout.content.splitlines()
+    if result.failed or not lines:
+        return result
+    return seen(config, [parse_line(line) for line in lines[:-1]], parse(lines[-1]), own)
 
 
 def seen(config: Config, lines: list[dict[str, Any]], report: Report, host: Host) -> Facts:
