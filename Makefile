@@ -176,15 +176,15 @@ bench: setup build/bench/.installed ## time runtimes, 7 quiet minutes on two cor
 	@echo "== timing $(or $(strip $(RUNTIME)),every runtime on this machine)"
 	$(BIN)/seatrial bench run $(foreach runtime,$(or $(strip $(RUNTIME)),$(BENCHED)),--runtime $(runtime)) $(ARGS)
 
-# On a quiet machine: a run that is not fit to be published is not, and says why (ARGS=--anyway does).
+# On a quiet machine: a run that is not fit to be published is not, and says why (PUBLISH_ARGS=--anyway does).
 PUBLISHED ?= results/perf/$(shell date -u +%Y-%m-%d)
 
 .PHONY: publish-bench
 publish-bench: setup build/bench/.installed ## time runtimes, and put the run into results/perf and README.md
 	@rm -rf build/bench/run
 	$(BIN)/seatrial bench run --output build/bench/run $(foreach runtime,$(BENCHED),--runtime $(runtime)) \
-	    $(foreach results,$(wildcard results/conformance/*.jsonl),--conformance $(results))
-	$(BIN)/seatrial bench publish build/bench/run --to $(PUBLISHED) --readme README.md $(ARGS)
+	    $(foreach results,$(wildcard results/conformance/*.jsonl),--conformance $(results)) $(ARGS)
+	$(BIN)/seatrial bench publish build/bench/run --to $(PUBLISHED) --readme README.md $(PUBLISH_ARGS)
 
 build/bench/.installed: $(VENV)/.compiled $(wildcard runtime/src/seatrial/oci/*.py runtime/src/seatrial/oci/*/*.py)
 	@echo "== installing the reference runtime as a wheel, into build/bench"

@@ -75,8 +75,21 @@ class Drawing:
 
     def path(self, points: Sequence[tuple[float, float]], kind: str) -> None:
         """Draw a line through points."""
-        steps = " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        self._parts.append(f'<path class="{kind}" d="M{steps}"/>')
+        before = ("", "")
+        steps = ""
+        for x, y in points:
+            after = (f"{x:.1f}", f"{y:.1f}")
+            # Curves of many samples are steps, which the short commands halve.
+            if not steps:
+                steps = f"M{after[0]} {after[1]}"
+            elif after[1] == before[1]:
+                steps += f"H{after[0]}" if after[0] != before[0] else ""
+            elif after[0] == before[0]:
+                steps += f"V{after[1]}"
+            else:
+                steps += f"L{after[0]} {after[1]}"
+            before = after
+        self._parts.append(f'<path class="{kind}" d="{steps}"/>')
 
     def box(self, x: float, y: float, width: float, height: float, kind: str) -> None:
         """Draw a rectangle."""

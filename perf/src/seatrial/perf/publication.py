@@ -10,10 +10,10 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from seatrial.perf import page, samples
-from seatrial.perf.contenders import AGAIN
+from seatrial.perf import page, samples, targets
+from seatrial.perf.contenders import AGAIN, FLOOR
 from seatrial.perf.errors import RunError, UsageError
-from seatrial.perf.metrics import Metric
+from seatrial.perf.metrics import PHASES, Metric
 from seatrial.perf.quantities import between, quantity
 from seatrial.perf.results_folder import ENVIRONMENT, SKIPPED, read
 from seatrial.perf.statistics import block_median, median_interval
@@ -65,7 +65,10 @@ def write(results: Results, folder: Path) -> None:
             json.dumps(_sample(line), separators=(",", ":")) + "\n"
             for line in samples.read(results.path)
         ]
-        _write(folder / samples.COMPRESSED, lzma.compress("".join(lines).encode()))
+        _write(
+            folder / samples.COMPRESSED,
+            lzma.compress("".join(lines).encode(), preset=9 | lzma.PRESET_EXTREME),
+        )
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -107,11 +110,15 @@ def section(report: Report, folder: str) -> str:
         f"On {environment.get('cpu_model')}, {environment.get('cpu_count')} processors"
         f" ({environment.get('system')}, kernel {environment.get('kernel')}, cgroups"
         f" {environment.get('cgroup_mode')}), {str(environment.get('started'))[:10]}."
-        f" {_apart(summary)} The whole run, every sample of it, with plots: [{folder}]({folder})."
+        f" {_apart(summary)}{_settings(environment)} The whole run, every sample of it, with plots:"
+        f" [{folder}]({folder})."
     )
     parts = [first]
     parts += [f"**{word}**: {why}" for word, why in summary.verdicts if word.startswith("not ")]
-    for table in (_first(summary), report.targets, _ladder(summary)):
+    tables = (
+        *(_first(summary), _engines(summary), report.targets, _phases(summary), _ladder(summary)),
+    )
+    for table in tables:
         if table.rows:
             caption = f"{table.title[:1].upper()}{table.title[1:]}: {table.caption}."
             parts += [caption, table.markdown()]
@@ -144,9 +151,51 @@ def _first(summary: Summary) -> Table:
     )
 
 
+def _settings(environment: dict[str, Any]) -> str:
+    """Return how the reference runtime was told to keep plans, if it was."""
+    about = environment.get("contenders", {}).get(targets.REFERENCE, {})
+    variables = " ".join(about.get("environment", ()))
+    return f" {targets.REFERENCE} ran with {variables}." if variables else ""
+
+
+def _engines(summary: Summary) -> Table:
+    """Return the table of the engines."""
+    table = summary.suite("engine") if "engine" in summary.headlines else None
+    rows = [row for row in table.rows if row.heads[1] != FLOOR] if table else []
+    return Table(
+        "run of one container by an engine, without a network",
+        "the same; CPU is that of all that works for it",
+        ("contender",),
+        table.columns if table else (),
+        tuple(
+            Row(row.heads[1:], row.cells, row.note)
+            for row in rows
+            if not row.heads[1].endswith(AGAIN)
+        ),
+    )
+
+
+def _phases(summary: Summary) -> Table:
+    """Return where the time of create, start and delete goes: the profile behind the targets."""
+    names = PHASES["whole"]
+    rows = []
+    for name, contender in summary.results.contenders.items():
+        found = [Metric("lifecycle", "plain", phase) for phase in names]
+        if all(metric in contender.series for metric in found) and not name.endswith(AGAIN):
+            cells = tuple(summary.median(contender, metric) for metric in found)
+            rows.append(Row((name,), cells))
+    return Table(
+        "where the time of create, start and delete goes",
+        "medians of the plain container",
+        ("contender",),
+        tuple(names.values()),
+        tuple(rows),
+    )
+
+
 def _ladder(summary: Summary) -> Table:
     """Return what each step of the kernel's work costs: the profile behind the floor."""
-    floor = summary.results.contenders.get("floor")
+    floor = summary.results.contenders.get(FLOOR)
     series = floor.series if floor else {}
     found = [
         (metric, each.blocks) for metric, each in series.items()
