@@ -278,16 +278,21 @@ class _Terminal(io.StringIO):
         return True
 
 
-def test_progress_says_what_is_left_on_a_terminal_alone() -> None:
+def test_progress_says_what_is_left() -> None:
     turns = [turn for turn in _turns() if turn.case == CASES[0]]
     terminal, pipe = _Terminal(), io.StringIO()
     for stream in (terminal, pipe):
         progress = Progress(stream, turns)
-        progress.turn(turns[0], 2.0)
+        for turn in turns[:3]:
+            progress.turn(turn, 2.0)
         progress.clear()
     assert "1/12 22 s left" in terminal.getvalue()
+    # A log has a line at each tenth: of twelve turns, two and three.
+    assert pipe.getvalue().splitlines() == [
+        "2 of 12 turns are done, 20 s left",
+        "3 of 12 turns are done, 18 s left",
+    ]
     assert terminal.getvalue().endswith("\r\x1b[K")
-    assert not pipe.getvalue()
 
 
 def test_times_are_said_as_people_do() -> None:

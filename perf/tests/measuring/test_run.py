@@ -268,7 +268,7 @@ def test_a_full_disk_keeps_what_was_measured(bench: Bench, crun: str, tmp_path: 
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "disk", disk], check=True)
     try:
-        words = (*LIFECYCLE, "--runtime", crun, "--blocks", "30")
+        words = (*LIFECYCLE, "--runtime", crun, "--blocks", "10")
         ran = bench(*words, output=disk / "results")
         assert ran.status == 1
         assert "samples.jsonl: No space left on device" in ran.err

@@ -1,4 +1,7 @@
-"""How far a run is, and how long it will still take: one line, on a terminal alone."""
+"""How far a run is, and how long it will still take.
+
+One line on a terminal; elsewhere, as in a log, a line for each tenth of the turns.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """The line; where the stream is no terminal nothing is written."""
+    """The line, or the lines."""
 
     def __init__(self, stream: TextIO, turns: list[Turn]) -> None:
         """Begin with all turns to do."""
@@ -45,7 +48,16 @@ class Progress:
         self._left[key] -= 1
         self._took.setdefault(key, []).append(took_s)
         self.done += 1
+        if not self._shown:
+            self._log()
         self.show(f"{turn.case.suite}/{turn.case.name} {turn.contender.name}")
+
+    def _log(self) -> None:
+        tenth = 10 * self.done // self.total
+        if tenth > 10 * (self.done - 1) // self.total and self.done < self.total:
+            left = duration(self.left_s() or 0)
+            self._stream.write(f"{self.done} of {self.total} turns are done, {left} left\n")
+            self._stream.flush()
 
     def left_s(self) -> float | None:
         """Return the seconds that are left, by what turns like those took; none known: ``None``."""

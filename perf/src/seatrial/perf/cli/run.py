@@ -30,7 +30,7 @@ def add_parser(
         help="measure, and write a results folder",
         description="Measure runtimes in interleaved, randomised blocks, beside the kernel's floor"
         " and with one of them twice (the A/A pair), and write a results folder. All suites take"
-        " about 7 minutes on two quiet processors; a line on the terminal says how long is left.",
+        " about 7 minutes on two quiet processors; lines on stderr say how long is left.",
         epilog="Exit status: 0 measured; 1 the run, or a runtime, came to an early end, what was"
         " measured is kept; 2 wrong usage; 3 nothing can be measured here; 130 interrupted.",
     )
