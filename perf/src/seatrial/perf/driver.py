@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -201,16 +200,15 @@ class Run:
     def _block(
         self, place: Place, store: Samples, progress: Progress, block: list[Turn], level: int
     ) -> None:
-        own = (os.getpid(), place.stopwatch.pid)
         drained = drain.drain(level, most_s=_DRAIN_S)
-        before = environment.Use.read(*own)
+        before = environment.Use.read(*place.pids())
         started = environment.now()
         for turn in block:
             if not self._is_given_up(turn):
                 start = time.monotonic()
                 self._turn(place, store, turn)
                 progress.turn(turn, time.monotonic() - start)
-        after = environment.Use.read(*own)
+        after = environment.Use.read(*place.pids())
         self.environment["blocks"].append(
             {
                 "block": block[0].block,

@@ -78,6 +78,11 @@ class InProcess:
         result: dict[str, Any] = json.loads(answer)
         return result
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, if it runs."""
+        return self._process.pid if self._process else None
+
     def close(self) -> None:
         """End it."""
         process, self._process = self._process, None

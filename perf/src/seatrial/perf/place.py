@@ -161,6 +161,11 @@ class Place:
             count=count,
         )
 
+    def pids(self) -> list[int]:
+        """Return the processes whose use, with that of their children, is the run's."""
+        workers = (each.pid for each in self._in_process.values())
+        return [os.getpid(), self.stopwatch.pid, *(pid for pid in workers if pid)]
+
     def sample_in_process(
         self, contender: Contender, bundle: str, identifier: str, *, count: bool = False
     ) -> dict[str, Any]:
