@@ -181,7 +181,8 @@ PUBLISHED ?= results/perf/$(shell date -u +%Y-%m-%d)
 
 .PHONY: publish-bench
 publish-bench: setup build/bench/.installed ## time runtimes, and put the run into results/perf and README.md
-	@rm -rf build/bench/run
+	@if [ -e $(PUBLISHED) ]; then echo "$(PUBLISHED) is there already: remove it, or PUBLISHED=another"; exit 1; fi
+	rm -rf build/bench/run
 	$(BIN)/seatrial bench run --output build/bench/run $(foreach runtime,$(BENCHED),--runtime $(runtime)) \
 	    $(foreach results,$(wildcard results/conformance/*.jsonl),--conformance $(results)) $(ARGS)
 	$(BIN)/seatrial bench publish build/bench/run --to $(PUBLISHED) --readme README.md $(PUBLISH_ARGS)

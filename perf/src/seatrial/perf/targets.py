@@ -44,6 +44,9 @@ TARGETS = (
     Target("run, plan kept", "", "run-wall", {FLOOR: 1.5, "crun": 0.5, "runc": 0.15}),
     Target("create, start, delete, plan kept", "", "whole-wall", {"crun": 0.6, "runc": 0.15}),
     Target("run, cold", "-cold", "run-wall", {"runc": 1.0}),
+    # Without a target, but the least noisy of all times.
+    Target("CPU of in-process API", "-api", "run-cpu", {}),
+    Target("CPU of run, plan kept", "", "run-cpu", {}),
     Target("system calls of run", "", "run-syscalls", {FLOOR: 1.5, "crun": 0.35, "runc": 0.1}),
     Target("minor faults of run", "", "run-minor-faults", {FLOOR: 1.5, "crun": 0.35, "runc": 0.1}),
 )
