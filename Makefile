@@ -298,7 +298,7 @@ lock: ## renew requirements.lock with the newest versions that pyproject.toml al
 	$(PYTHON) -m venv --clear build/lock
 	build/lock/bin/pip install --quiet uv==$(UV_VERSION)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile pyproject.toml \
-	    --group dev --universal --python-version 3.11 --upgrade --generate-hashes \
+	    --group dev --extra engine --universal --python-version 3.11 --upgrade --generate-hashes \
 	    --quiet --output-file requirements.lock
 	if grep -n '://' requirements.lock; then echo "requirements.lock must hold no address"; exit 1; fi
 

@@ -1,0 +1,1 @@
+"""Docker's HTTP interface: one module per noun of its paths."""

@@ -1,0 +1,197 @@
+"""Containers: create, list, inspect, and what can be done to them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from seatrial.engine import clock, creation, describing, limits, processes, selecting
+from seatrial.engine.api import http
+from seatrial.engine.errors import BadRequest, Conflict
+from seatrial.engine.payloads import CreateRequest, UpdateRequest
+
+if TYPE_CHECKING:
+    from seatrial.engine.containers import Container
+    from seatrial.engine.engine import Engine
+    from seatrial.engine.events import Filters
+    from seatrial.engine.lifecycle import Lifecycle
+    from seatrial.engine.records import Record
+
+_WAITS = {"", "not-running", "next-exit", "removed"}
+
+
+class Containers:
+    """Handlers."""
+
+    def __init__(self, engine: Engine, lifecycle: Lifecycle) -> None:
+        self._engine, self._lifecycle = engine, lifecycle
+
+    def join(self, routes: http.Routes) -> None:
+        """Add the paths."""
+        routes.add("POST", "/containers/create", self._create)
+        routes.add("POST", "/containers/prune", self._prune)
+        routes.add("GET", "/containers/json", self._list)
+        routes.add("GET", "/containers/{id}/json", self._inspect)
+        routes.add("GET", "/containers/{id}/top", self._top)
+        routes.add("POST", "/containers/{id}/start", self._start)
+        routes.add("POST", "/containers/{id}/stop", self._stop)
+        routes.add("POST", "/containers/{id}/restart", self._restart)
+        routes.add("POST", "/containers/{id}/kill", self._kill)
+        routes.add("POST", "/containers/{id}/pause", self._pause)
+        routes.add("POST", "/containers/{id}/unpause", self._unpause)
+        routes.add("POST", "/containers/{id}/rename", self._rename)
+        routes.add("POST", "/containers/{id}/update", self._update)
+        routes.add("POST", "/containers/{id}/wait", self._wait)
+        routes.add("DELETE", "/containers/{id}", self._remove)
+
+    def _container(self, request: web.Request) -> Container:
+        return self._engine.containers.find(request.match_info["id"])
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        wanted = await http.body(request, CreateRequest)
+        container = await self._lifecycle.create(wanted, request.query.get("name", ""))
+        return http.reply({"Id": container.record.id, "Warnings": []}, 201)
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        chosen = http.filters(request, selecting.KNOWN)
+        every, limit = http.flag(request, "all"), http.number(request, "limit")
+        limit = limit if limit is not None and limit > 0 else None
+        found = selecting.containers(self._engine, chosen, every=every, limit=limit)
+        size = http.flag(request, "size")
+        return http.reply([describing.summary(self._engine, each, size=size) for each in found])
+
+    async def _inspect(self, request: web.Request) -> web.StreamResponse:
+        record = self._container(request).record
+        size = http.flag(request, "size")
+        return http.reply(describing.inspect(self._engine, record, size=size))
+
+    async def _top(self, request: web.Request) -> web.StreamResponse:
+        record = self._container(request).record
+        if not record.state.running:
+            raise Conflict(f"Container {record.id} is not running")
+        pids = await self._engine.runtime(record).pids(record.id)
+        titles, rows = await asyncio.to_thread(
+            processes.table, pids, request.query.get("ps_args", "-ef")
+        )
+        return http.reply({"Titles": titles, "Processes": rows})
+
+    async def _start(self, request: web.Request) -> web.StreamResponse:
+        if await request.read() not in {b"", b"{}", b"null"} and http.version(request) >= (1, 24):
+            raise BadRequest(
+                "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+            )
+        await self._lifecycle.start(self._container(request))
+        return http.done()
+
+    async def _stop(self, request: web.Request) -> web.StreamResponse:
+        timeout_s, signal = http.number(request, "t"), request.query.get("signal", "")
+        await self._lifecycle.stop(self._container(request), timeout_s, signal)
+        return http.done()
+
+    async def _restart(self, request: web.Request) -> web.StreamResponse:
+        timeout_s, signal = http.number(request, "t"), request.query.get("signal", "")
+        await self._lifecycle.restart(self._container(request), timeout_s, signal)
+        return http.done()
+
+    async def _kill(self, request: web.Request) -> web.StreamResponse:
+        await self._lifecycle.kill(self._container(request), request.query.get("signal", ""))
+        return http.done()
+
+    async def _pause(self, request: web.Request) -> web.StreamResponse:
+        await self._lifecycle.pause(self._container(request))
+        return http.done()
+
+    async def _unpause(self, request: web.Request) -> web.StreamResponse:
+        await self._lifecycle.unpause(self._container(request))
+        return http.done()
+
+    async def _rename(self, request: web.Request) -> web.StreamResponse:
+        self._lifecycle.rename(self._container(request), request.query.get("name", ""))
+        return http.done()
+
+    async def _update(self, request: web.Request) -> web.StreamResponse:
+        wanted = await http.body(request, UpdateRequest)
+        container = self._container(request)
+        limits.check(wanted)
+        async with container.lock:
+            record = container.record
+            if wanted.restart_policy.name:
+                before, record.host.restart_policy = (
+                    record.host.restart_policy,
+                    wanted.restart_policy,
+                )
+                try:
+                    creation.check_restart(record.host)
+                except BadRequest:
+                    record.host.restart_policy = before
+                    raise
+            resources = limits.resources(wanted)
+            if resources and record.state.running:
+                await self._engine.runtime(record).update(record.id, resources)
+            limits.take(record.host, wanted)
+            self._engine.containers.keep(record)
+            self._engine.tell(record, "update")
+        return http.reply({"Warnings": None})
+
+    async def _wait(self, request: web.Request) -> web.StreamResponse:
+        container = self._container(request)
+        condition = request.query.get("condition", "")
+        if condition not in _WAITS:
+            raise BadRequest(f'invalid condition: "{condition}"')
+        state = container.record.state
+        if condition == "removed":
+            end = container.removal()
+        elif condition == "next-exit" or state.running or state.status == "restarting":
+            end = container.next_exit()
+        else:
+            end = asyncio.get_running_loop().create_future()
+            end.set_result(state.exit_code)
+        # The client sends nothing more until it has seen the head.
+        stream = http.Stream(request)
+        await stream.begin()
+        await stream.say({"StatusCode": await end})
+        return await stream.end()
+
+    async def _remove(self, request: web.Request) -> web.StreamResponse:
+        container = self._container(request)
+        if http.flag(request, "link"):
+            raise BadRequest("there are no links between containers in this engine")
+        await self._lifecycle.remove(
+            container, force=http.flag(request, "force"), volumes=http.flag(request, "v")
+        )
+        return http.done()
+
+    async def _prune(self, request: web.Request) -> web.StreamResponse:
+        chosen = http.filters(request, {"label", "label!", "until"})
+        removed, size = [], 0
+        for container in self._engine.containers.all():
+            record = container.record
+            if (
+                record.state.running
+                or record.state.status == "restarting"
+                or not _prunable(record, chosen)
+            ):
+                continue
+            size += await asyncio.to_thread(
+                describing.folder_size, f"{self._engine.folder(record)}/upper"
+            )
+            await self._lifecycle.remove(container, force=False, volumes=False)
+            removed.append(record.id)
+        self._engine.events.tell("container", "prune", "", {"reclaimed": str(size)})
+        return http.reply({"ContainersDeleted": removed or None, "SpaceReclaimed": size})
+
+
+def _prunable(record: Record, chosen: Filters) -> bool:
+
+    labels = record.config.labels
+    if not all(selecting.has_label(labels, each) for each in chosen.get("label", ())):
+        return False
+    if any(selecting.has_label(labels, each) for each in chosen.get("label!", ())):
+        return False
+    return all(
+        clock.to_ns(record.created) <= min(clock.given_ns(each), time.time_ns())
+        for each in chosen.get("until", ())
+    )

@@ -1,0 +1,46 @@
+"""The application: the engine behind Docker's paths."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from seatrial.engine.api import containers, execs, http, images, networks, streams, system, volumes
+
+if TYPE_CHECKING:
+    from seatrial.engine.engine import Engine
+    from seatrial.engine.lifecycle import Lifecycle
+
+#: What Docker's interface has and this engine does not, with what to say of it.
+_MISSING = (
+    *(("*", f"/{noun}{{rest:.*}}", "this engine has no swarm") for noun in (
+        "swarm", "nodes", "services", "tasks", "secrets", "configs",
+    )),
+    ("*", "/plugins{rest:.*}", "this engine has no plugins"),
+    ("POST", "/session", "this engine has no BuildKit (hint: build elsewhere, then docker load)"),
+    ("POST", "/build", "this engine builds no images (hint: build elsewhere, then docker load)"),
+    ("GET", "/images/search", "this engine does not search registries"),
+    ("GET", "/containers/{id}/attach/ws", "this engine attaches by Upgrade: tcp, not by websockets"),
+    ("GET", "/containers/{id}/checkpoints", "this engine makes no checkpoints"),
+    ("POST", "/containers/{id}/checkpoints", "this engine makes no checkpoints"),
+)  # fmt: skip
+
+
+def application(engine: Engine, lifecycle: Lifecycle) -> web.Application:
+    """Return the application."""
+    made = web.Application(middlewares=[http.errors_told], client_max_size=http.LONGEST_BODY)
+    routes = http.Routes(made)
+    for method, path, why in _MISSING:
+        routes.refuse(method, path, why)
+    for handlers in (
+        system.System(engine, lifecycle),
+        containers.Containers(engine, lifecycle),
+        streams.Streams(engine),
+        execs.Execs(engine),
+        images.Images(engine),
+        volumes.Volumes(engine, lifecycle),
+        networks.Networks(engine),
+    ):
+        handlers.join(routes)
+    return made

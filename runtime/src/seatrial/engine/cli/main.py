@@ -1,0 +1,94 @@
+"""The command ``seatriald``: the engine's daemon."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from seatrial.engine.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WITHOUT_AIOHTTP = """seatriald: aiohttp is missing (hint: pip install "seatrial[engine]")"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    made = argparse.ArgumentParser(
+        prog="seatriald", description="An engine that the docker command can talk to."
+    )
+    made.add_argument(
+        "--host",
+        "-H",
+        default="unix:///run/seatriald.sock",
+        metavar="unix://PATH",
+        help="where to listen (default: %(default)s)",
+    )
+    made.add_argument(
+        "--group", default="docker", help="whose the socket is (default: %(default)s)"
+    )
+    made.add_argument("--data-root", default="/var/lib/seatriald", metavar="DIR")
+    made.add_argument("--exec-root", default="/run/seatriald", metavar="DIR")
+    made.add_argument(
+        "--runtime",
+        action="append",
+        default=[],
+        metavar="[NAME=]COMMAND",
+        help="an OCI runtime; repeatable, the first is the default (default: seatrial-oci)",
+    )
+    made.add_argument(
+        "--cgroup-parent",
+        default="/seatriald",
+        metavar="PATH",
+        help="above the cgroups of all containers (default: %(default)s)",
+    )
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon; return its exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        from seatrial.engine.daemon import run
+    except ModuleNotFoundError as error:
+        if error.name != "aiohttp":
+            raise
+        print(_WITHOUT_AIOHTTP, file=sys.stderr)
+        return 2
+    if os.geteuid() != 0:
+        print("seatriald: containers are made by root", file=sys.stderr)
+        return 2
+    try:
+        settings = _settings(arguments)
+    except ValueError as error:
+        print(f"seatriald: {error}", file=sys.stderr)
+        return 2
+    return run(settings)
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    socket = arguments.host.removeprefix("unix://")
+    if not socket.startswith("/"):
+        raise ValueError(f"--host {arguments.host}: want unix:// and an absolute path")
+    runtimes: dict[str, list[str]] = {}
+    for given in arguments.runtime or ["seatrial-oci"]:
+        name, equals, command = given.partition("=")
+        command = command if equals else given
+        beside = os.path.join(os.path.dirname(sys.executable), command)
+        found = shutil.which(command) or (shutil.which(beside) if "/" not in command else None)
+        if found is None:
+            raise ValueError(f"--runtime {given}: there is no such command")
+        runtimes[name if equals else os.path.basename(command)] = [os.path.abspath(found)]
+    return Settings(
+        root=os.path.abspath(arguments.data_root),
+        exec_root=os.path.abspath(arguments.exec_root),
+        socket=socket,
+        group=arguments.group,
+        runtimes=runtimes,
+        default_runtime=next(iter(runtimes)),
+        cgroup_parent=arguments.cgroup_parent,
+    )

@@ -1,0 +1,239 @@
+"""``docker create``: a client's payload and an image become a container's record."""
+
+from __future__ import annotations
+
+import platform
+import signal
+from typing import TYPE_CHECKING
+
+from seatrial.engine import bundle, capabilities, clock, limits, names, payloads, security
+from seatrial.engine.errors import BadRequest, Conflict, NotFound, Unsupported
+from seatrial.engine.payloads import Config, CreateRequest, HostConfig
+from seatrial.engine.records import Record
+
+if TYPE_CHECKING:
+    from seatrial.engine.images import Image
+
+_RESTARTS = {"", "no", "always", "unless-stopped", "on-failure"}
+_LOG_DRIVERS = {"", "json-file", "none"}
+_LOG_OPTIONS = {"max-size", "max-file", "labels", "labels-regex", "env", "env-regex", "tag", "mode"}
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def record(
+    request: CreateRequest, *, name: str, image: Image, image_config: Config, v2: bool
+) -> Record:
+    """Return the record of a new container, without its mounts."""
+    config, host = _config(request, image_config), request.host_config
+    check(host)
+    _check_config(config)
+    command = [*payloads.words(config.entrypoint), *payloads.words(config.cmd)]
+    if not command or not command[0]:
+        raise BadRequest("no command specified")
+    identifier = names.new_id()
+    _fill(config, host, identifier, v2=v2)
+    return Record(
+        id=identifier,
+        name=name,
+        created=clock.now(),
+        image=request.image,
+        image_id=image.id,
+        layers=[layer.diff_id for layer in image.layers],
+        path=command[0],
+        args=command[1:],
+        config=config,
+        host=host,
+        mounts=[],
+    )
+
+
+def _config(request: CreateRequest, image: Config) -> Config:
+    """Return what the container runs: what was asked for, and the image's where nothing was."""
+    made = Config(
+        **{name: getattr(request, name) for name in Config.__struct_fields__ if name != "volumes"},
+    )
+    made.volumes = {**(image.volumes or {}), **(request.volumes or {})} or None
+    made.exposed_ports = {**(image.exposed_ports or {}), **(request.exposed_ports or {})} or None
+    made.labels = {**(image.labels or {}), **(request.labels or {})}
+    given = {each.partition("=")[0] for each in request.env or ()}
+    inherited = [each for each in image.env or () if each.partition("=")[0] not in given]
+    made.env = [*(request.env or ()), *inherited]
+    for name in ("user", "working_dir", "stop_signal", "healthcheck", "stop_timeout", "shell"):
+        if not getattr(made, name):
+            setattr(made, name, getattr(image, name))
+    # An entrypoint of one's own does away with the image's command too.
+    if not payloads.words(request.entrypoint):
+        if request.cmd is None or not payloads.words(request.cmd):
+            made.cmd = image.cmd
+        if request.entrypoint is None:
+            made.entrypoint = image.entrypoint
+    if payloads.words(made.entrypoint) == [""]:
+        made.entrypoint = None
+    return made
+
+
+def _check_config(config: Config) -> None:
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise BadRequest(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
+    for each in config.env or ():
+        if not each.partition("=")[0]:
+            raise BadRequest(f"invalid environment variable: {each}")
+    if config.mac_address:
+        raise Unsupported("a MAC address needs a bridge network, which this engine has not yet")
+    signal_number(config.stop_signal or "TERM")
+
+
+def check(host: HostConfig) -> None:
+    """Refuse what makes no sense (400) and what this engine cannot do (501)."""
+    limits.check(host)
+    limits.rlimits(host)
+    security.read(host.security_opt)
+    for each in (*(host.cap_add or ()), *(host.cap_drop or ())):
+        capabilities.normal(each)
+    check_restart(host)
+    driver = host.log_config.type
+    if driver not in _LOG_DRIVERS:
+        raise Unsupported(f"logging driver {driver!r} is not supported: json-file and none are")
+    unknown = set(host.log_config.config or ()) - _LOG_OPTIONS
+    if unknown:
+        raise BadRequest(f"unknown log opt '{min(unknown)}' for json-file log driver")
+    log_limits(host)
+    if host.auto_remove and host.restart_policy.name not in {"", "no"}:
+        raise BadRequest("can't create 'AutoRemove' container with restart policy")
+    if host.oom_score_adj not in range(-1000, 1001):
+        raise BadRequest(
+            f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]"
+        )
+    if host.shm_size < 0:
+        raise BadRequest("SHM size can not be less than 0")
+    _check_network(host)
+    _check_modes(host)
+    missing = {
+        "--init": host.init,
+        "--link": host.links,
+        "--isolation": host.isolation not in {"", "default"},
+        "--storage-opt": host.storage_opt,
+        "--gpus": host.device_requests,
+        "--cgroup": host.cgroup,
+        "--dns, without a network,": host.dns or host.dns_search or host.dns_options,
+    }
+    for option, asked in missing.items():
+        if asked:
+            raise Unsupported(f"{option} is not supported")
+
+
+def check_restart(host: HostConfig) -> None:
+    """Refuse restart policies that are none."""
+    policy = host.restart_policy
+    if policy.name not in _RESTARTS:
+        raise BadRequest(f"invalid restart policy '{policy.name}'")
+    if policy.maximum_retry_count and policy.name != "on-failure":
+        raise BadRequest(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+        )
+    if policy.maximum_retry_count < 0:
+        raise BadRequest("invalid restart policy: maximum retry count cannot be negative")
+
+
+def _check_network(host: HostConfig) -> None:
+    mode = host.network_mode
+    if mode == "bridge":
+        raise Unsupported(
+            "there is no bridge network in this engine yet (hint: --network none or host)"
+        )
+    if mode not in {"", "default", "none", "host"} and not mode.startswith("container:"):
+        raise NotFound(f"network {mode} not found")
+    if host.port_bindings or host.publish_all_ports:
+        raise Unsupported(
+            "ports cannot be published: there is no bridge network in this engine yet "
+            "(hint: --network host)"
+        )
+
+
+def _check_modes(host: HostConfig) -> None:
+    for what, mode, known in (
+        ("IPC", host.ipc_mode, {"", "private", "none", "host"}),
+        ("PID", host.pid_mode, {"", "host"}),
+        ("UTS", host.uts_mode, {"", "host"}),
+        ("cgroup namespace", host.cgroupns_mode, {"", "host", "private"}),
+    ):
+        if mode in known or (what in {"PID", "IPC"} and mode.startswith("container:")):
+            continue
+        if what == "IPC" and mode == "shareable":
+            continue
+        raise BadRequest(f"invalid {what} mode: {mode}")
+    if host.userns_mode not in {"", "host"}:
+        raise Unsupported("user namespaces are not supported by this engine")
+
+
+def _fill(config: Config, host: HostConfig, identifier: str, *, v2: bool) -> None:
+    """Say what nobody said, as inspect tells it."""
+    if host.network_mode in {"", "default"}:
+        host.network_mode = "none"  # as with dockerd --bridge=none
+    if not config.hostname:
+        shared = host.network_mode == "host" or host.uts_mode == "host"
+        config.hostname = platform.node() if shared else identifier[:12]
+    host.log_config.type = host.log_config.type or "json-file"
+    host.log_config.config = host.log_config.config or {}
+    host.restart_policy.name = host.restart_policy.name or "no"
+    host.ipc_mode = host.ipc_mode or "private"
+    host.cgroupns_mode = host.cgroupns_mode or ("private" if v2 else "host")
+    if host.privileged and not v2:
+        host.cgroupns_mode = host.cgroupns_mode or "host"
+    host.shm_size = host.shm_size or (0 if host.ipc_mode == "host" else bundle.SHM_BYTES)
+    if host.memory and not host.memory_swap:
+        host.memory_swap = 2 * host.memory
+    if host.memory_swappiness == -1:
+        host.memory_swappiness = None
+    if host.pids_limit is not None and host.pids_limit <= 0:
+        host.pids_limit = None
+    if host.oom_kill_disable is None:
+        host.oom_kill_disable = False
+    if host.masked_paths is None:
+        host.masked_paths = None if host.privileged else list(security.MASKED)
+    if host.readonly_paths is None:
+        host.readonly_paths = None if host.privileged else list(security.READONLY)
+
+
+def log_limits(host: HostConfig) -> tuple[int, int]:
+    """Return how large a log file may get, 0 for any size, and how many of them there are."""
+    options = host.log_config.config or {}
+    size, files = options.get("max-size", ""), options.get("max-file", "1")
+    number, unit = size.lower().removesuffix("b"), ""
+    if number and number[-1] in "kmg":
+        number, unit = number[:-1], number[-1]
+    if size and (not number.isdecimal() or not int(number)):
+        raise BadRequest(f"invalid value for max-size: {size}")
+    if not files.isdecimal() or not int(files):
+        raise BadRequest(f"invalid value for max-file: {files}")
+    if int(files) > 1 and not size:
+        raise BadRequest("max-file cannot be set without max-size")
+    return (int(number) * _UNITS[unit] if size else 0), int(files)
+
+
+def signal_number(text: str) -> int:
+    """Return a signal's number by its name, with or without SIG, or by its number."""
+    if text.isdecimal() and 0 < int(text) <= signal.SIGRTMAX:
+        return int(text)
+    name = "SIG" + text.upper().removeprefix("SIG")
+    realtime = name.partition("+" if name.startswith("SIGRTMIN") else "-")
+    if realtime[0] in {"SIGRTMIN", "SIGRTMAX"} and realtime[2].isdecimal():
+        base, step = signal.Signals[realtime[0]], int(realtime[2])
+        number = base + step if realtime[0] == "SIGRTMIN" else base - step
+        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
+            return int(number)
+    try:
+        return int(signal.Signals[name])
+    except KeyError:
+        raise BadRequest(f"Invalid signal: {text}") from None
+
+
+def refuse_taken(name: str, owner: Record | None) -> None:
+    """Refuse a name that another container has."""
+    if owner is not None:
+        raise Conflict(
+            f'Conflict. The container name "/{name}" is already in use by container "{owner.id}". '
+            "You have to remove (or rename) that container to be able to reuse that name."
+        )

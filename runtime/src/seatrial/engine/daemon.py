@@ -1,0 +1,83 @@
+"""The daemon's process: from the lock on its folder to the socket, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import grp
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from seatrial.engine import cgroups
+from seatrial.engine.api.server import application
+from seatrial.engine.engine import Engine
+from seatrial.engine.lifecycle import Lifecycle
+
+if TYPE_CHECKING:
+    from seatrial.engine.settings import Settings
+
+READY = "seatriald: listening on"
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal says otherwise; containers go on. Returns the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="seatriald: %(levelname)s: %(message)s")
+    os.umask(0o022)
+    os.makedirs(settings.root, mode=0o700, exist_ok=True)
+    lock = os.open(f"{settings.root}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"seatriald: another daemon uses {settings.root}", file=sys.stderr)
+        return 1
+    asyncio.run(_serve(settings))
+    os.close(lock)
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    engine = Engine(settings)
+    lifecycle = Lifecycle(engine)
+    engine.nursery.begin()
+    await lifecycle.recover()
+    runner = web.AppRunner(application(engine, lifecycle), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.SockSite(runner, _listen(settings))
+    await site.start()
+    print(f"{READY} {settings.socket}", file=sys.stderr, flush=True)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    await runner.cleanup()
+    with suppress(FileNotFoundError):
+        os.unlink(settings.socket)
+    engine.close()
+    cgroups.remove_parent(settings.cgroup_parent)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Make the socket; only root and its group may connect."""
+    with suppress(FileNotFoundError):
+        os.unlink(settings.socket)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        made.bind(settings.socket)
+    finally:
+        os.umask(before)
+    try:
+        group = grp.getgrnam(settings.group).gr_gid
+    except KeyError:
+        group = 0
+    os.chown(settings.socket, 0, group)
+    os.chmod(settings.socket, 0o660)
+    return made

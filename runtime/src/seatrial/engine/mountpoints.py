@@ -1,0 +1,236 @@
+"""What is mounted into a container: ``-v``, ``--mount``, ``--tmpfs``, ``--volumes-from``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from seatrial.engine import names
+from seatrial.engine.errors import BadRequest, Unsupported
+from seatrial.engine.records import MountPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seatrial.engine.payloads import Config, HostConfig, Mount
+    from seatrial.engine.records import Record
+    from seatrial.engine.volumes import Volumes
+
+_PROPAGATIONS = {"private", "rprivate", "shared", "rshared", "slave", "rslave"}
+#: They mean something on other systems, or with SELinux; here they are taken and change nothing.
+_WITHOUT_EFFECT = {"z", "Z", "consistent", "cached", "delegated"}
+_TMPFS = {
+    *("ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "noatime"),
+    *("atime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime"),
+    *("remount", "mand", "nomand", "dirsync", "bind", "rbind", "private", "rprivate", "defaults"),
+}
+_TMPFS_WITH_VALUE = {"mode", "uid", "gid", "nr_inodes", "nr_blocks", "size", "mpol"}
+_TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
+
+
+def resolve(
+    config: Config,
+    host: HostConfig,
+    volumes: Volumes,
+    container: Callable[[str], Record],
+) -> list[MountPoint]:
+    """Return the mounts of a new container; makes the volumes that are not there.
+
+    What is given later wins at one destination: an image's volume, then those of other containers,
+    then what was asked for.
+    """
+    found: dict[str, MountPoint] = {}
+    for given in host.volumes_from or ():
+        name, _, mode = given.partition(":")
+        if mode and set(mode.split(",")) - {"ro", "rw", *_WITHOUT_EFFECT}:
+            raise BadRequest(f"invalid mode: {mode}")
+        for point in container(name).mounts:
+            if point.type in {"bind", "volume"}:
+                ro = "ro" in mode.split(",")
+                found[point.destination] = MountPoint(
+                    type=point.type,
+                    destination=point.destination,
+                    source=point.source,
+                    name=point.name,
+                    driver=point.driver,
+                    mode="ro" if ro else point.mode,
+                    rw=point.rw and not ro,
+                    propagation=point.propagation,
+                )
+    asked: dict[str, MountPoint] = {}
+    for point in (
+        *(_bind(text, host.volume_driver, volumes) for text in host.binds or ()),
+        *(_mount(mount, volumes) for mount in host.mounts or ()),
+    ):
+        if point.destination in asked:
+            raise BadRequest(f"Duplicate mount point: {point.destination}")
+        asked[point.destination] = point
+    for destination in host.tmpfs or {}:
+        _destination(destination)
+        if os.path.normpath(destination) in asked:
+            raise BadRequest(f"Duplicate mount point: {destination}")
+    found.update(asked)
+    for destination in config.volumes or {}:
+        where = _destination(destination)
+        if where not in found and where not in (host.tmpfs or {}):
+            volume = volumes.create(driver=host.volume_driver)
+            found[where] = _volume(volume.name, volumes, where, mode="", copy_up=True)
+    return list(found.values())
+
+
+def _destination(path: str) -> str:
+    if not path.startswith("/"):
+        raise BadRequest(f"invalid mount config: mount path must be absolute: {path!r}")
+    normal = os.path.normpath("/" + path.lstrip("/"))
+    if normal == "/":
+        raise BadRequest("invalid volume specification: destination can't be '/'")
+    if "\0" in normal:
+        raise BadRequest("invalid mount config: a path cannot have a NUL")
+    return normal
+
+
+def _volume(
+    name: str, volumes: Volumes, where: str, *, mode: str, rw: bool = True, copy_up: bool
+) -> MountPoint:
+    return MountPoint(
+        type="volume",
+        destination=where,
+        source=volumes.path(volumes.find(name)),
+        name=name,
+        driver="local",
+        mode=mode,
+        rw=rw,
+        copy_up=copy_up,
+    )
+
+
+def _bind(text: str, driver: str, volumes: Volumes) -> MountPoint:
+    """Read ``SOURCE:DESTINATION[:OPTIONS]``; a source that is no path is a volume's name."""
+    parts = text.split(":")
+    if len(parts) not in {2, 3} or not all(parts[:2]):
+        raise BadRequest(f"invalid volume specification: '{text}'")
+    source, where = parts[0], _destination(parts[1])
+    mode = parts[2] if len(parts) == 3 else ""
+    options = mode.split(",") if mode else []
+    unknown = set(options) - _PROPAGATIONS - _WITHOUT_EFFECT - {"ro", "rw", "nocopy"}
+    spread = [each for each in options if each in _PROPAGATIONS]
+    if unknown or len(spread) > 1 or {"ro", "rw"} <= set(options):
+        raise BadRequest(f"invalid mode: {mode}")
+    rw = "ro" not in options
+    if not source.startswith("/"):
+        if spread:
+            raise BadRequest(f"invalid volume specification: '{text}'")
+        volumes.create(names.volume_name(source), driver=driver)
+        return _volume(
+            source, volumes, where, mode=mode or "z", rw=rw, copy_up="nocopy" not in options
+        )
+    if "nocopy" in options:
+        raise BadRequest(f"invalid mode: {mode}")
+    return MountPoint(
+        type="bind",
+        destination=where,
+        source=os.path.normpath(source),
+        mode=mode,
+        rw=rw,
+        propagation=spread[0] if spread else "rprivate",
+        options=["make-source"],
+    )
+
+
+def _mount(mount: Mount, volumes: Volumes) -> MountPoint:
+    where = _destination(mount.target)
+    if mount.type == "bind":
+        if not mount.source.startswith("/"):
+            raise BadRequest(
+                f"invalid mount config for type \"bind\": invalid mount path: '{mount.source}' mount path must be absolute"
+            )
+        options = mount.bind_options
+        make = options is not None and options.create_mountpoint
+        if not make and not os.path.exists(mount.source):
+            raise BadRequest(
+                f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
+            )
+        spread = (options.propagation if options is not None else "") or "rprivate"
+        if spread not in _PROPAGATIONS:
+            raise BadRequest(f'invalid mount config for type "bind": invalid propagation: {spread}')
+        return MountPoint(
+            type="bind",
+            destination=where,
+            source=os.path.normpath(mount.source),
+            rw=not mount.read_only,
+            propagation=spread,
+            options=[
+                *(["make-source"] if make else []),
+                *(["alone"] if options is not None and options.non_recursive else []),
+            ],
+        )
+    if mount.type == "volume":
+        wanted = mount.volume_options
+        if wanted is not None and wanted.subpath:
+            raise Unsupported("a part of a volume (volume-subpath) cannot be mounted")
+        driver = wanted.driver_config if wanted is not None else None
+        volume = volumes.create(
+            mount.source,
+            driver=driver.name if driver is not None else "",
+            labels=wanted.labels if wanted is not None else None,
+            options=driver.options if driver is not None else None,
+        )
+        copy_up = wanted is None or not wanted.no_copy
+        return _volume(
+            volume.name, volumes, where, mode="z", rw=not mount.read_only, copy_up=copy_up
+        )
+    if mount.type == "tmpfs":
+        if mount.source:
+            raise BadRequest(
+                'invalid mount config for type "tmpfs": field Source must not be specified'
+            )
+        size = mount.tmpfs_options.size_bytes if mount.tmpfs_options is not None else 0
+        mode = mount.tmpfs_options.mode if mount.tmpfs_options is not None else 0
+        data = [
+            *([f"size={size}"] if size else []),
+            *([f"mode={mode:o}"] if mode else []),
+            *(["ro"] if mount.read_only else []),
+        ]
+        return MountPoint(
+            type="tmpfs",
+            destination=where,
+            rw=not mount.read_only,
+            options=[*_TMPFS_DEFAULTS, *data],
+        )
+    raise Unsupported(
+        f"mounts of type {mount.type!r} are not supported: bind, volume and tmpfs are"
+    )
+
+
+def tmpfs_options(text: str) -> list[str]:
+    """Read what ``--tmpfs`` takes after the path."""
+    options = [each for each in text.split(",") if each]
+    for each in options:
+        name, equals, _ = each.partition("=")
+        if (name not in _TMPFS_WITH_VALUE) if equals else (each not in _TMPFS):
+            raise BadRequest(f"Invalid tmpfs option {[each]!r}")
+    return [*_TMPFS_DEFAULTS, *options]
+
+
+def oci(point: MountPoint) -> dict[str, Any]:
+    """Return a mount of config.json."""
+    if point.type == "tmpfs":
+        return {
+            "destination": point.destination,
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": point.options,
+        }
+    recursive = "bind" if "alone" in point.options else "rbind"
+    return {
+        "destination": point.destination,
+        "type": "bind",
+        "source": point.source,
+        "options": [recursive, "rw" if point.rw else "ro", point.propagation or "rprivate"],
+    }
+
+
+def root_propagation(points: list[MountPoint]) -> str:
+    """Return what the root has to be for mounts to travel as was asked for."""
+    asked = {point.propagation.removeprefix("r") for point in points}
+    return "rshared" if "shared" in asked else "rslave" if "slave" in asked else "rprivate"

@@ -1,0 +1,64 @@
+"""Names and ids of containers and volumes."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from seatrial.engine.errors import BadRequest
+
+PATTERN = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
+_NAME = re.compile(rf"/?{PATTERN}+", re.ASCII)
+_VOLUME = re.compile(rf"{PATTERN}*", re.ASCII)
+#: What somebody who gives no name gets: a wind and a thing of the sea.
+_FIRST = (
+    *("airy", "balmy", "brisk", "calm", "choppy", "clear", "coastal", "deep", "drifting", "fair"),
+    *("fresh", "gentle", "gusty", "hazy", "lively", "moored", "northern", "rolling", "salty"),
+    *("southern", "steady", "still", "swift", "tidal", "western", "windy"),
+)
+_SECOND = (
+    *("anchor", "bosun", "buoy", "clipper", "compass", "cutter", "dory", "frigate", "galley"),
+    *("harbour", "jib", "keel", "ketch", "lantern", "mast", "oar", "pilot", "reef", "rudder"),
+    *("sail", "schooner", "sextant", "sloop", "spinnaker", "tiller", "yawl"),
+)
+
+
+def new_id() -> str:
+    """Make an id of 64 hexadecimal digits.
+
+    Docker takes care that the first twelve are not all decimal: hosts named so confuse programs.
+    """
+    while (made := secrets.token_hex(32))[:12].isdecimal():
+        pass
+    return made
+
+
+def new_name(taken: set[str]) -> str:
+    """Make a name that nobody has."""
+    while True:
+        made = f"{secrets.choice(_FIRST)}_{secrets.choice(_SECOND)}"
+        if made in taken:
+            made += str(secrets.randbelow(1000))
+        if made not in taken:
+            return made
+
+
+def container_name(given: str) -> str:
+    """Return a container's name as it is kept, without the slash that it may begin with."""
+    if not _NAME.fullmatch(given):
+        raise BadRequest(f"Invalid container name ({given}), only {PATTERN} are allowed")
+    return given.removeprefix("/")
+
+
+def volume_name(given: str) -> str:
+    """Return a volume's name if it can be one; it becomes the name of a folder."""
+    if not _VOLUME.fullmatch(given):
+        raise BadRequest(
+            f'"{given}" includes invalid characters for a local volume name, only "{PATTERN}" are '
+            "allowed. If you intended to pass a host directory, use absolute path"
+        )
+    if len(given) == 1:
+        raise BadRequest(
+            "volume name is too short, names should be at least two alphanumeric characters"
+        )
+    return given

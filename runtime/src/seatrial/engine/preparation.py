@@ -1,0 +1,116 @@
+"""What has to be there before a runtime can make a container: root filesystem, files, config."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from seatrial.engine import bundle, users
+from seatrial.engine.errors import BadRequest
+from seatrial.engine.extraction import Extractor, remove_tree
+from seatrial.engine.snapshots import Snapshot
+
+if TYPE_CHECKING:
+    from seatrial.engine.layers import Layers
+    from seatrial.engine.records import Record
+    from seatrial.engine.volumes import Volumes
+
+_HOSTS = """127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+ff00::0\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+
+
+def snapshot(record: Record, folder: str, layers: Layers) -> Snapshot:
+    """Return a container's root filesystem."""
+    return Snapshot(folder, [layers.path(each) for each in record.layers])
+
+
+def make_folder(record: Record, folder: str, layers: Layers, volumes: Volumes) -> None:
+    """Make a new container's folder, and fill its volumes with what the image has there."""
+    os.makedirs(folder, mode=0o710)
+    held = snapshot(record, folder, layers)
+    held.make()
+    empty = [point for point in record.mounts if point.copy_up]
+    work = record.config.working_dir.strip("/")
+    if not empty and not work:
+        return
+    held.mount()
+    try:
+        for point in empty:
+            volumes.fill(volumes.find(point.name), held.root, point.destination)
+        if work:
+            _make_working_folder(held.root, work)
+    finally:
+        held.unmount()
+
+
+def _make_working_folder(root: str, path: str) -> None:
+    with Extractor(root) as extractor, suppress(BadRequest):  # the runtime will complain of it
+        extractor.folder(os.path.normpath(path))
+
+
+def prepare(
+    record: Record,
+    folder: str,
+    layers: Layers,
+    *,
+    cgroup: str,
+    pids: dict[str, int],
+    host_capabilities: frozenset[str],
+) -> dict[str, Any]:
+    """Mount the root filesystem, write the files and config.json; return the config."""
+    held = snapshot(record, folder, layers)
+    for point in record.mounts:
+        if point.type == "bind" and "make-source" in point.options:
+            with suppress(FileExistsError):
+                os.makedirs(point.source)
+    held.mount()
+    try:
+        user = users.find(held.root, record.config.user, record.host.group_add)
+        place = bundle.Place(held.root, folder, cgroup, user, pids, host_capabilities)
+        _write_files(record, folder)
+        made = bundle.config(record, place)
+        with open(f"{folder}/config.json", "w", encoding="utf-8") as file:
+            json.dump(made, file)
+    except BaseException:
+        held.unmount()
+        raise
+    return made
+
+
+def _write_files(record: Record, folder: str) -> None:
+    """Write what the container has as its /etc/hostname, /etc/hosts and /etc/resolv.conf."""
+    host, name = record.host, record.config.hostname
+    resolv = ""
+    if host.network_mode == "host":
+        with suppress(OSError), open("/etc/resolv.conf", encoding="utf-8") as file:
+            resolv = file.read()
+    lines = []
+    for each in host.extra_hosts or ():
+        named, _, address = each.partition(":")
+        lines.append(f"{address}\t{named}\n")
+    if host.network_mode == "host":
+        lines.append(f"127.0.1.1\t{platform.node()}\n")
+    _write(f"{folder}/hostname", f"{name}\n")
+    _write(f"{folder}/hosts", _HOSTS + "".join(lines))
+    _write(f"{folder}/resolv.conf", resolv)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write(text)
+
+
+def remove_folder(record: Record, folder: str, layers: Layers) -> None:
+    """Remove a container's folder, with all that it has changed."""
+    snapshot(record, folder, layers).remove()
+    with suppress(FileNotFoundError):
+        remove_tree(None, folder)

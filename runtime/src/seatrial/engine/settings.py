@@ -1,0 +1,29 @@
+"""How the daemon was started."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Settings(NamedTuple):
+    """Where it keeps things, and what it calls."""
+
+    #: Images, volumes, containers: what has to be there after a reboot.
+    root: str
+    #: Sockets and pids: what a reboot ends.
+    exec_root: str
+    socket: str
+    group: str
+    #: By name: the command line of each runtime.
+    runtimes: dict[str, list[str]]
+    default_runtime: str
+    #: Above the cgroups of all containers, from the root of each hierarchy.
+    cgroup_parent: str
+
+    def folder(self, identifier: str) -> str:
+        """Return a container's folder."""
+        return f"{self.root}/containers/{identifier}"
+
+    def exec_folder(self, identifier: str) -> str:
+        """Return the folder of a container's supervisor."""
+        return f"{self.exec_root}/{identifier}"
