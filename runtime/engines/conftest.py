@@ -17,6 +17,7 @@ from daemons.containerd import Containerd
 from daemons.docker import Docker
 from daemons.podman import Podman
 from daemons.room import PATH, Room, hierarchies, remove_cgroups
+from daemons.seatriald import Seatriald
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,7 +169,20 @@ def containerd(
     remove_cgroups(engine.cgroup)
 
 
-@pytest.fixture(params=["podman", "docker"])
+@pytest.fixture(scope="session")
+def seatriald(
+    tmp_path_factory: pytest.TempPathFactory, runtime: str, layer: Path, nothing_left: None
+) -> Iterator[Seatriald]:
+    """Return our own engine."""
+    del nothing_left
+    with Room(tmp_path_factory.mktemp("seatriald")) as room:
+        engine = Seatriald(room, runtime, layer)
+        yield engine
+    engine.daemon.close()
+    remove_cgroups(engine.cgroup)
+
+
+@pytest.fixture(params=["podman", "docker", "seatriald"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Return each engine in turn."""
     chosen: Engine = request.getfixturevalue(request.param)

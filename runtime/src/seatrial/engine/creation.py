@@ -75,7 +75,8 @@ def _config(request: CreateRequest, image: Config) -> Config:
 def _check_config(config: Config) -> None:
     if config.working_dir and not config.working_dir.startswith("/"):
         raise BadRequest(
-            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute "
+            "path"
         )
     for each in config.env or ():
         if not each.partition("=")[0]:

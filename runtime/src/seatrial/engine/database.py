@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS container (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, document BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS container (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    document BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS image (id TEXT PRIMARY KEY, document BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS name (
     reference TEXT PRIMARY KEY,
@@ -76,7 +80,8 @@ class Database:
     def keep_image(self, identifier: str, document: bytes) -> None:
         """Keep an image, new or changed."""
         self._connection.execute(
-            "INSERT INTO image VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+            "INSERT INTO image VALUES (?, ?) ON CONFLICT (id) "
+            "DO UPDATE SET document = excluded.document",
             (identifier, document),
         )
 
@@ -87,7 +92,8 @@ class Database:
     def keep_name(self, reference: str, image: str) -> None:
         """Let a reference mean an image."""
         self._connection.execute(
-            "INSERT INTO name VALUES (?, ?) ON CONFLICT (reference) DO UPDATE SET image = excluded.image",
+            "INSERT INTO name VALUES (?, ?) ON CONFLICT (reference) "
+            "DO UPDATE SET image = excluded.image",
             (reference, image),
         )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from seatrial.engine.records import MountPoint, Record
 
 
+_MINUTE, _HOUR = 60, 3600
 _UNITS = (
     (60, "second", 1), (60 * 60, "minute", 60), (48 * 3600, "hour", 3600),
     (14 * 86400, "day", 86400), (60 * 86400, "week", 7 * 86400), (730 * 86400, "month", 30 * 86400),
@@ -28,9 +29,9 @@ def duration(seconds: float) -> str:
         return "Less than a second"
     if whole == 1:
         return "1 second"
-    if 60 <= whole < 120:
+    if _MINUTE <= whole < 2 * _MINUTE:
         return "About a minute"
-    if round(seconds / 3600) == 1 and whole >= 3600 - 1800 and whole >= 60 * 46:
+    if whole >= 46 * _MINUTE and round(seconds / _HOUR) == 1:
         return "About an hour"
     for below, unit, size in _UNITS:
         if whole < below:
@@ -39,7 +40,7 @@ def duration(seconds: float) -> str:
     return f"{whole // (365 * 86400)} years"
 
 
-def status(record: Record) -> str:
+def status(record: Record) -> str:  # noqa: PLR0911 - a case each
     """Return what ``docker ps`` shows as the status."""
     state = record.state
     if state.status == "created":

@@ -175,7 +175,8 @@ class Extractor:
             )
         except FileNotFoundError:
             raise BadRequest(
-                f"invalid tar archive: {member.name!r} is a link to {member.linkname!r}, which it lacks"
+                f"invalid tar archive: {member.name!r} is a link to {member.linkname!r}, "
+                "which it lacks"
             ) from None
 
     def _make_folder(self, parent: int, name: str) -> None:

@@ -100,7 +100,7 @@ def _blob(descriptor: dict[str, Any]) -> str:
     return "blobs/" + str(descriptor["digest"]).replace(":", "/", 1)
 
 
-def _load_one(
+def _load_one(  # noqa: PLR0917 - an image has these parts
     images: Images,
     archive: tarfile.TarFile,
     members: dict[str, tarfile.TarInfo],
@@ -112,7 +112,8 @@ def _load_one(
     diff_ids = checked_config(config)["rootfs"]["diff_ids"]
     if len(diff_ids) != len(layer_names):
         raise BadRequest(
-            f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, got {len(layer_names)}"
+            f"invalid manifest, layers length mismatch: expected {len(diff_ids)}, "
+            f"got {len(layer_names)}"
         )
     named = [references.parse(tag) for tag in tags]
     layers = []

@@ -201,8 +201,8 @@ class Images:
                     )
             elif running:
                 raise Conflict(
-                    f"conflict: unable to delete {what} (cannot be forced) - image is being used by "
-                    f"running {user}"
+                    f"conflict: unable to delete {what} (cannot be forced) - image is being used "
+                    f"by running {user}"
                 )
             elif not force:
                 raise Conflict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -43,7 +44,7 @@ def openat2(folder: int, path: str | bytes, flags: int, mode: int = 0) -> int:
         if found >= 0:
             return int(found)
         # EAGAIN: something was renamed meanwhile, and the kernel could not be sure.
-        if ctypes.get_errno() != 11:
+        if ctypes.get_errno() != errno.EAGAIN:
             _fail("openat2", os.fsdecode(name))
 
 

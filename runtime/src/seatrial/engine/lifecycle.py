@@ -6,13 +6,13 @@ import asyncio
 import json
 import logging
 import os
+import signal as signals
 import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from seatrial.engine import cgroups, clock, creation, messages, mountpoints, names, preparation
-from seatrial.engine.containers import Container
 from seatrial.engine.errors import BadRequest, Conflict, EngineError, NotFound, NotModified
 from seatrial.engine.extraction import remove_tree
 from seatrial.engine.records import Health
@@ -22,6 +22,7 @@ from seatrial.engine.supervision import Link, SupervisorGone
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from seatrial.engine.containers import Container
     from seatrial.engine.engine import Engine
     from seatrial.engine.messages import Message
     from seatrial.engine.payloads import CreateRequest
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 SOCKET, EXIT_FILE = "supervisor.sock", "exit.json"
 STOP_TIMEOUT_S = 10
 _KILLED = 137
+_ID = 64
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.1, 60.0
 #: A run that lasted so long was a good one: the next restart comes soon again.
 _GOOD_RUN_S = 10.0
@@ -339,7 +341,7 @@ class Lifecycle:
 
     async def _signal(self, container: Container, number: int) -> None:
         record = container.record
-        if record.state.status == "paused" and number == 9:
+        if record.state.status == "paused" and number == signals.SIGKILL:
             with suppress(EngineError):
                 await self._engine.runtime(record)("resume", record.id)
         try:
@@ -360,11 +362,11 @@ class Lifecycle:
                 f"Cannot kill container: {container.record.id}: Container "
                 f"{container.record.id} is not running"
             )
-        if number == 9:
+        if number == signals.SIGKILL:
             container.record.stopped_by_hand = True
         gone = container.next_exit()
         await self._signal(container, number)
-        if number == 9:
+        if number == signals.SIGKILL:
             await gone
         else:
             gone.cancel()
@@ -392,7 +394,7 @@ class Lifecycle:
         except TimeoutError:
             gone = asyncio.shield(container.next_exit())
             if record.state.running:
-                await self._signal(container, 9)
+                await self._signal(container, signals.SIGKILL)
                 await gone
         if tell:
             self._engine.tell(record, "stop")
@@ -500,7 +502,7 @@ class Lifecycle:
     # --- after a restart of the daemon ----------------------------------------------------------
 
     async def recover(self) -> None:
-        """Find the containers that ran while no daemon did, and take care of what became of them."""
+        """Find the containers that ran while no daemon did, and see what became of them."""
         engine = self._engine
         for container in engine.containers.all():
             record = container.record
@@ -553,7 +555,7 @@ class Lifecycle:
         known = {container.record.id for container in engine.containers.all()}
         for parent in (f"{engine.settings.root}/containers", engine.settings.exec_root):
             for name in os.listdir(parent):
-                if len(name) == 64 and name not in known:
+                if len(name) == _ID and name not in known:
                     Snapshot(f"{parent}/{name}", []).unmount()
                     remove_tree(None, f"{parent}/{name}")
         engine.images.sweep(engine.layers_in_use())

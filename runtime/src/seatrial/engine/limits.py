@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LEAST_MEMORY = 6 << 20
 _PERIOD_US = 100_000
+_SWAPPINESS, _WEIGHTS = range(-1, 101), range(10, 1001)
 _BILLION = 1_000_000_000
 #: No rules but these: the devices of config-linux.md and terminals (major 136).
 _ALLOWED = (
@@ -46,54 +47,52 @@ def check(limits: Resources) -> None:
         raise BadRequest(
             f"Range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
         )
-    if limits.memory_swappiness is not None and not -1 <= limits.memory_swappiness <= 100:
+    if limits.memory_swappiness is not None and limits.memory_swappiness not in _SWAPPINESS:
         raise BadRequest(
             f"Invalid value: {limits.memory_swappiness}, valid memory swappiness range is 0-100"
         )
-    if limits.blkio_weight and not 10 <= limits.blkio_weight <= 1000:
+    if limits.blkio_weight and limits.blkio_weight not in _WEIGHTS:
         raise BadRequest("Range of blkio weight is from 10 to 1000")
 
 
 def resources(limits: Resources) -> dict[str, Any]:
     """Return ``linux.resources`` without devices; what was not asked for is not there."""
+    made = {
+        "memory": _memory(limits),
+        "cpu": _cpu(limits),
+        "pids": {"limit": max(limits.pids_limit, -1)} if limits.pids_limit else {},
+        "blockIO": _block_io(limits),
+    }
+    return {name: section for name, section in made.items() if section}
+
+
+def _memory(limits: Resources) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    memory: dict[str, Any] = {}
     if limits.memory:
-        memory["limit"] = limits.memory
+        made["limit"] = limits.memory
         # Without a word about swap there is as much of it as of memory.
-        memory["swap"] = limits.memory_swap or 2 * limits.memory
+        made["swap"] = limits.memory_swap or 2 * limits.memory
     if limits.memory_reservation:
-        memory["reservation"] = limits.memory_reservation
+        made["reservation"] = limits.memory_reservation
     if limits.memory_swappiness is not None and limits.memory_swappiness >= 0:
-        memory["swappiness"] = limits.memory_swappiness
+        made["swappiness"] = limits.memory_swappiness
     if limits.oom_kill_disable:
-        memory["disableOOMKiller"] = True
-    cpu: dict[str, Any] = {}
-    if limits.cpu_shares:
-        cpu["shares"] = limits.cpu_shares
-    if limits.nano_cpus:
-        cpu["period"] = _PERIOD_US
-        cpu["quota"] = limits.nano_cpus * _PERIOD_US // _BILLION
-    for name, value in (
-        ("period", limits.cpu_period),
-        ("quota", limits.cpu_quota),
-        ("realtimePeriod", limits.cpu_realtime_period),
-        ("realtimeRuntime", limits.cpu_realtime_runtime),
-        ("cpus", limits.cpuset_cpus),
-        ("mems", limits.cpuset_mems),
-    ):
-        if value:
-            cpu[name] = value
-    if memory:
-        made["memory"] = memory
-    if cpu:
-        made["cpu"] = cpu
-    if limits.pids_limit:
-        made["pids"] = {"limit": max(limits.pids_limit, -1)}
-    block_io = _block_io(limits)
-    if block_io:
-        made["blockIO"] = block_io
+        made["disableOOMKiller"] = True
     return made
+
+
+def _cpu(limits: Resources) -> dict[str, Any]:
+    quota = limits.nano_cpus * _PERIOD_US // _BILLION
+    asked = {
+        "shares": limits.cpu_shares,
+        "period": limits.cpu_period or (_PERIOD_US if limits.nano_cpus else 0),
+        "quota": limits.cpu_quota or quota,
+        "realtimePeriod": limits.cpu_realtime_period,
+        "realtimeRuntime": limits.cpu_realtime_runtime,
+        "cpus": limits.cpuset_cpus,
+        "mems": limits.cpuset_mems,
+    }
+    return {name: value for name, value in asked.items() if value}
 
 
 def take(limits: Resources, changed: Resources) -> None:
@@ -147,7 +146,7 @@ def _stat(path: str) -> os.stat_result:
 def device_rules(
     devices: list[Device] | None, rules: list[str] | None, *, privileged: bool
 ) -> list[dict[str, Any]]:
-    """Return ``linux.resources.devices``: all of them for the privileged, a short list otherwise."""
+    """Return ``linux.resources.devices``: all for the privileged, a short list otherwise."""
     if privileged:
         return [{"allow": True, "access": "rwm"}]
     made: list[dict[str, Any]] = [

@@ -6,13 +6,14 @@ then on its bytes do not pass through the daemon.
 
 from __future__ import annotations
 
+import array
 import json
 import os
 import socket
 from typing import Any
 
 _LONGEST = 1 << 16
-_DESCRIPTORS = 8
+_ROOM = socket.CMSG_SPACE(8 * array.array("i").itemsize)
 
 Message = dict[str, Any]
 
@@ -25,15 +26,18 @@ def send(connection: socket.socket, message: Message, descriptors: tuple[int, ..
 def receive(connection: socket.socket, flags: int = 0) -> tuple[Message, list[int]] | None:
     """Receive one message with its descriptors; None says that the other side is gone."""
     try:
-        data, descriptors, _, _ = socket.recv_fds(connection, _LONGEST, _DESCRIPTORS, flags)
+        # Not socket.recv_fds, which takes flags and forgets them.
+        data, ancillary, _, _ = connection.recvmsg(_LONGEST, _ROOM, flags | socket.MSG_CMSG_CLOEXEC)
     except ConnectionResetError:
         return None
     if not data:
         return None
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
+    descriptors = array.array("i")
+    for level, kind, held in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(held[: len(held) - len(held) % descriptors.itemsize])
     message: Message = json.loads(data)
-    return message, descriptors
+    return message, list(descriptors)
 
 
 def connect(folder: str, name: str) -> socket.socket:

@@ -25,6 +25,7 @@ _TMPFS = {
     *("remount", "mand", "nomand", "dirsync", "bind", "rbind", "private", "rprivate", "defaults"),
 }
 _TMPFS_WITH_VALUE = {"mode", "uid", "gid", "nr_inodes", "nr_blocks", "size", "mpol"}
+_WITH_MODE = 3
 _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
 
 
@@ -39,24 +40,7 @@ def resolve(
     What is given later wins at one destination: an image's volume, then those of other containers,
     then what was asked for.
     """
-    found: dict[str, MountPoint] = {}
-    for given in host.volumes_from or ():
-        name, _, mode = given.partition(":")
-        if mode and set(mode.split(",")) - {"ro", "rw", *_WITHOUT_EFFECT}:
-            raise BadRequest(f"invalid mode: {mode}")
-        for point in container(name).mounts:
-            if point.type in {"bind", "volume"}:
-                ro = "ro" in mode.split(",")
-                found[point.destination] = MountPoint(
-                    type=point.type,
-                    destination=point.destination,
-                    source=point.source,
-                    name=point.name,
-                    driver=point.driver,
-                    mode="ro" if ro else point.mode,
-                    rw=point.rw and not ro,
-                    propagation=point.propagation,
-                )
+    found = _of_others(host, container)
     asked: dict[str, MountPoint] = {}
     for point in (
         *(_bind(text, host.volume_driver, volumes) for text in host.binds or ()),
@@ -76,6 +60,29 @@ def resolve(
             volume = volumes.create(driver=host.volume_driver)
             found[where] = _volume(volume.name, volumes, where, mode="", copy_up=True)
     return list(found.values())
+
+
+def _of_others(host: HostConfig, container: Callable[[str], Record]) -> dict[str, MountPoint]:
+    """Return the mounts of the containers that ``--volumes-from`` names."""
+    found: dict[str, MountPoint] = {}
+    for given in host.volumes_from or ():
+        name, _, mode = given.partition(":")
+        if mode and set(mode.split(",")) - {"ro", "rw", *_WITHOUT_EFFECT}:
+            raise BadRequest(f"invalid mode: {mode}")
+        for point in container(name).mounts:
+            if point.type in {"bind", "volume"}:
+                ro = "ro" in mode.split(",")
+                found[point.destination] = MountPoint(
+                    type=point.type,
+                    destination=point.destination,
+                    source=point.source,
+                    name=point.name,
+                    driver=point.driver,
+                    mode="ro" if ro else point.mode,
+                    rw=point.rw and not ro,
+                    propagation=point.propagation,
+                )
+    return found
 
 
 def _destination(path: str) -> str:
@@ -107,10 +114,10 @@ def _volume(
 def _bind(text: str, driver: str, volumes: Volumes) -> MountPoint:
     """Read ``SOURCE:DESTINATION[:OPTIONS]``; a source that is no path is a volume's name."""
     parts = text.split(":")
-    if len(parts) not in {2, 3} or not all(parts[:2]):
+    if len(parts) not in {2, _WITH_MODE} or not all(parts[:2]):
         raise BadRequest(f"invalid volume specification: '{text}'")
     source, where = parts[0], _destination(parts[1])
-    mode = parts[2] if len(parts) == 3 else ""
+    mode = parts[2] if len(parts) == _WITH_MODE else ""
     options = mode.split(",") if mode else []
     unknown = set(options) - _PROPAGATIONS - _WITHOUT_EFFECT - {"ro", "rw", "nocopy"}
     spread = [each for each in options if each in _PROPAGATIONS]
@@ -142,13 +149,15 @@ def _mount(mount: Mount, volumes: Volumes) -> MountPoint:
     if mount.type == "bind":
         if not mount.source.startswith("/"):
             raise BadRequest(
-                f"invalid mount config for type \"bind\": invalid mount path: '{mount.source}' mount path must be absolute"
+                'invalid mount config for type "bind": invalid mount path: '
+                f"'{mount.source}' mount path must be absolute"
             )
         options = mount.bind_options
         make = options is not None and options.create_mountpoint
         if not make and not os.path.exists(mount.source):
             raise BadRequest(
-                f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
+                'invalid mount config for type "bind": bind source path does not exist: '
+                f"{mount.source}"
             )
         spread = (options.propagation if options is not None else "") or "rprivate"
         if spread not in _PROPAGATIONS:

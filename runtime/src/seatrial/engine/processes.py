@@ -22,6 +22,7 @@ _TITLES = {
 }  # fmt: skip
 _FULL = ("UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD")
 _USER = ("USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND")
+_DAY_S = 86400
 _SHORT = ("PID", "TTY", "TIME", "CMD")
 
 
@@ -83,7 +84,7 @@ class _Process:
     @property
     def started(self) -> str:
         began = time.localtime(time.time() - self.age_s)
-        return time.strftime("%H:%M" if self.age_s < 86400 else "%b%d", began)
+        return time.strftime("%H:%M" if self.age_s < _DAY_S else "%b%d", began)
 
     @property
     def terminal(self) -> str:

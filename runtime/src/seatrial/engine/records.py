@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import msgspec
 from msgspec import Struct, field
 
 from seatrial.engine.clock import NEVER
-from seatrial.engine.payloads import Config, HostConfig
-
-if TYPE_CHECKING:
-    from typing import Literal
+from seatrial.engine.payloads import Config, HostConfig  # noqa: TC001 - msgspec reads them
 
 RUNNING = frozenset({"running", "paused", "restarting"})
 

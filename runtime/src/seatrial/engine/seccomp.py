@@ -17,50 +17,54 @@ _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 
 _FILES = """
     access chdir chmod chown chown32 close close_range copy_file_range creat dup dup2 dup3
-    faccessat faccessat2 fadvise64 fadvise64_64 fallocate fchdir fchmod fchmodat fchmodat2 fchown
-    fchown32 fchownat fcntl fcntl64 fdatasync fgetxattr flistxattr flock fremovexattr fsetxattr
-    fstat fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 futimesat getcwd getdents
-    getdents64 getxattr ioctl lchown lchown32 lgetxattr link linkat listxattr llistxattr _llseek
-    lremovexattr lseek lsetxattr lstat lstat64 mkdir mkdirat mknod mknodat name_to_handle_at
-    newfstatat open openat openat2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead
-    readlink readlinkat readv removexattr rename renameat renameat2 rmdir sendfile sendfile64
-    setxattr splice stat stat64 statfs statfs64 statx symlink symlinkat sync sync_file_range syncfs
-    tee truncate truncate64 umask unlink unlinkat utime utimensat utimensat_time64 utimes vmsplice
-    write writev
+    faccessat faccessat2 fadvise64 fadvise64_64 fallocate fchdir fchmod fchmodat fchmodat2
+    fchown fchown32 fchownat fcntl fcntl64 fdatasync fgetxattr flistxattr flock fremovexattr
+    fsetxattr fstat fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 futimesat
+    getcwd getdents getdents64 getxattr ioctl lchown lchown32 lgetxattr link linkat listxattr
+    llistxattr _llseek lremovexattr lseek lsetxattr lstat lstat64 mkdir mkdirat mknod mknodat
+    name_to_handle_at newfstatat open openat openat2 pread64 preadv preadv2 pwrite64 pwritev
+    pwritev2 read readahead readlink readlinkat readv removexattr rename renameat renameat2
+    rmdir sendfile sendfile64 setxattr splice stat stat64 statfs statfs64 statx symlink
+    symlinkat sync sync_file_range syncfs tee truncate truncate64 umask unlink unlinkat utime
+    utimensat utimensat_time64 utimes vmsplice write writev
 """
 _WAITING = """
     epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait
-    epoll_wait_old eventfd eventfd2 inotify_add_watch inotify_init inotify_init1 inotify_rm_watch
-    io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup io_submit _newselect
-    pipe pipe2 poll ppoll ppoll_time64 pselect6 pselect6_time64 select signalfd signalfd4
+    epoll_wait_old eventfd eventfd2 inotify_add_watch inotify_init inotify_init1
+    inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64
+    io_setup io_submit _newselect pipe pipe2 poll ppoll ppoll_time64 pselect6 pselect6_time64
+    select signalfd signalfd4
 """
 _MEMORY = """
-    brk cachestat madvise map_shadow_stack membarrier memfd_create memfd_secret
-    mincore mlock mlock2 mlockall mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap
-    pkey_alloc pkey_free pkey_mprotect process_mrelease remap_file_pages
+    brk cachestat madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mlock
+    mlock2 mlockall mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap pkey_alloc
+    pkey_free pkey_mprotect process_mrelease remap_file_pages
 """
 _PROCESSES = """
-    arch_prctl capget capset execve execveat exit exit_group fork futex futex_requeue futex_time64
-    futex_wait futex_waitv futex_wake get_robust_list get_thread_area getcpu getegid getegid32 geteuid
-    geteuid32 getgid getgid32 getgroups getgroups32 getpgid getpgrp getpid getppid getpriority
-    getrandom getresgid getresgid32 getresuid getresuid32 getrlimit getrusage getsid gettid getuid
-    getuid32 ioprio_get ioprio_set kill landlock_add_rule landlock_create_ruleset
-    landlock_restrict_self modify_ldt nanosleep pidfd_open pidfd_send_signal prctl prlimit64
-    ptrace restart_syscall rseq sched_get_priority_max sched_get_priority_min
-    sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval
-    sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam sched_setscheduler
-    sched_yield seccomp set_robust_list set_thread_area set_tid_address setfsgid setfsgid32 setfsuid
-    setfsuid32 setgid setgid32 setgroups setgroups32 setpgid setpriority setregid setregid32 setresgid
-    setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setuid setuid32 sysinfo
-    tgkill times tkill ugetrlimit uname uretprobe vfork wait4 waitid waitpid
+    arch_prctl capget capset execve execveat exit exit_group fork futex futex_requeue
+    futex_time64 futex_wait futex_waitv futex_wake get_robust_list get_thread_area getcpu
+    getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 getpgid getpgrp
+    getpid getppid getpriority getrandom getresgid getresgid32 getresuid getresuid32 getrlimit
+    getrusage getsid gettid getuid getuid32 ioprio_get ioprio_set kill landlock_add_rule
+    landlock_create_ruleset landlock_restrict_self modify_ldt nanosleep pidfd_open
+    pidfd_send_signal prctl prlimit64 ptrace restart_syscall rseq sched_get_priority_max
+    sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler
+    sched_rr_get_interval sched_rr_get_interval_time64 sched_setaffinity sched_setattr
+    sched_setparam sched_setscheduler sched_yield seccomp set_robust_list set_thread_area
+    set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups
+    setgroups32 setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid
+    setresuid32 setreuid setreuid32 setrlimit setsid setuid setuid32 sysinfo tgkill times tkill
+    ugetrlimit uname vfork wait4 waitid waitpid
 """
 _SIGNALS = """
-    alarm pause rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend
-    rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo sigaltstack signal sigprocmask sigreturn
+    alarm pause rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn
+    rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo sigaltstack signal
+    sigprocmask sigreturn
 """
 _SOCKETS = """
     accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmmsg
-    recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair
+    recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto setsockopt shutdown socketcall
+    socketpair
 """
 _TIME = """
     clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep

@@ -1,4 +1,4 @@
-"""A container's root filesystem: its image's layers below, a folder of its own above (overlayfs)."""
+"""A container's root filesystem: its image's layers, and a folder of its own above (overlayfs)."""
 
 from __future__ import annotations
 

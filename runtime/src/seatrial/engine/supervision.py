@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import socket
 import subprocess
@@ -120,6 +119,6 @@ class Link:
 
     def close(self) -> None:
         """Let go of the supervisor, which goes on."""
-        with contextlib.suppress(OSError):
+        if self._connection.fileno() >= 0:
             self._loop.remove_reader(self._connection.fileno())
-        self._connection.close()
+            self._connection.close()

@@ -52,7 +52,7 @@ def find(root: str, wanted: str, additional: list[str] | None) -> User:
         further = [
             _number(each[2])
             for each in groups
-            if len(each) > 3 and login in each[3].split(",") and each[2].isdecimal()
+            if login in ",".join(each[3:]).split(",") and each[2].isdecimal()
         ]
     further += [_group(groups, each) for each in additional or ()]
     # The kernel's check of a file's group looks at these only if the first is not it.

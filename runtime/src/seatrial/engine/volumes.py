@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from seatrial.engine import clock, kernel, names
-from seatrial.engine.database import Database
 from seatrial.engine.errors import Conflict, NotFound, Unsupported
-from seatrial.engine.events import Events
 from seatrial.engine.extraction import remove_tree
+
+if TYPE_CHECKING:
+    from seatrial.engine.database import Database
+    from seatrial.engine.events import Events
 
 DRIVER = "local"
 

@@ -6,14 +6,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from seatrial.engine import clock, creation, describing, limits, processes, selecting
 from seatrial.engine.api import http
 from seatrial.engine.errors import BadRequest, Conflict
 from seatrial.engine.payloads import CreateRequest, UpdateRequest
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from seatrial.engine.containers import Container
     from seatrial.engine.engine import Engine
     from seatrial.engine.events import Filters
@@ -81,7 +81,7 @@ class Containers:
     async def _start(self, request: web.Request) -> web.StreamResponse:
         if await request.read() not in {b"", b"{}", b"null"} and http.version(request) >= (1, 24):
             raise BadRequest(
-                "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+                "a container is started as it was created: the request cannot have a body"
             )
         await self._lifecycle.start(self._container(request))
         return http.done()

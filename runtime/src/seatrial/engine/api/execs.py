@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from seatrial.engine import execution
 from seatrial.engine.api import hijack, http
 from seatrial.engine.containers import Client
-from seatrial.engine.engine import Engine
 from seatrial.engine.errors import BadRequest, Conflict
 from seatrial.engine.payloads import ExecRequest, ExecStart
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from seatrial.engine.engine import Engine
 
 
 class Execs:

@@ -65,5 +65,5 @@ def take(request: web.Request, kind: str) -> tuple[socket.socket, bytes]:
     connection.setblocking(False)
     protocol = request.protocol
     typed = bytes(getattr(protocol, "_message_tail", b""))
-    protocol._message_tail = b""
+    protocol._message_tail = b""  # noqa: SLF001 - see above
     return connection, typed

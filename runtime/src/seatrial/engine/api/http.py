@@ -82,7 +82,7 @@ async def errors_told(
         return reply({"message": error.reason}, error.status)
     except (ConnectionError, TimeoutError):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a defect of ours is for the log
         _log.exception("%s %s", request.method, request.path)
         return reply({"message": f"{type(error).__name__}: {error}"}, 500)
 
@@ -166,11 +166,10 @@ def filters(request: web.Request, known: set[str]) -> Filters:
     for kind, values in given.items():
         if kind not in known:
             raise BadRequest(f"invalid filter '{kind}'")
-        if isinstance(values, dict):
-            values = [value for value, wanted in values.items() if wanted]
-        if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        chosen = [name for name, on in values.items() if on] if isinstance(values, dict) else values
+        if not isinstance(chosen, list) or not all(isinstance(each, str) for each in chosen):
             raise BadRequest(f"invalid filter '{kind}'")
-        made[kind] = values
+        made[kind] = chosen
     return made
 
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
 
 from seatrial.engine import clock, image_archives, references, selecting
 from seatrial.engine.api import http
@@ -18,6 +17,8 @@ from seatrial.engine.errors import BadRequest, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from aiohttp import web
 
     from seatrial.engine.engine import Engine
     from seatrial.engine.images import Image

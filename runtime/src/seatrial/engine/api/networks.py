@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
 from seatrial.engine import clock, describing
 from seatrial.engine.api import http
 from seatrial.engine.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aiohttp import web
 
     from seatrial.engine.engine import Engine
 

@@ -21,7 +21,7 @@ _MISSING = (
     ("POST", "/session", "this engine has no BuildKit (hint: build elsewhere, then docker load)"),
     ("POST", "/build", "this engine builds no images (hint: build elsewhere, then docker load)"),
     ("GET", "/images/search", "this engine does not search registries"),
-    ("GET", "/containers/{id}/attach/ws", "this engine attaches by Upgrade: tcp, not by websockets"),
+    ("GET", "/containers/{id}/attach/ws", "this engine attaches by Upgrade: tcp only"),
     ("GET", "/containers/{id}/checkpoints", "this engine makes no checkpoints"),
     ("POST", "/containers/{id}/checkpoints", "this engine makes no checkpoints"),
 )  # fmt: skip

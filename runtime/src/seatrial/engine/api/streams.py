@@ -6,8 +6,6 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from seatrial.engine import clock, logs
 from seatrial.engine.api import hijack, http
 from seatrial.engine.containers import Client
@@ -16,6 +14,8 @@ from seatrial.engine.supervisor.attachments import frame
 
 if TYPE_CHECKING:
     import socket
+
+    from aiohttp import web
 
     from seatrial.engine.containers import Container
     from seatrial.engine.engine import Engine

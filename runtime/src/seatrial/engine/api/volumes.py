@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
 from seatrial.engine import describing, selecting
 from seatrial.engine.api import http
 from seatrial.engine.errors import NotFound
 from seatrial.engine.payloads import VolumeRequest
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from seatrial.engine.engine import Engine
     from seatrial.engine.lifecycle import Lifecycle
     from seatrial.engine.volumes import Volume

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 
 STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 #: What a client may leave unread before the program has to wait for it.
@@ -96,10 +97,8 @@ class Attachment:
 
     def close(self) -> None:
         """Let the client see the end."""
-        try:
+        with suppress(OSError):  # it has gone before us
             self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # it has gone before us
         self.connection.close()
 
 

@@ -25,7 +25,7 @@ class Loop:
         self._epoll = select.epoll()
         self._calls: dict[int, Callable[[int], None]] = {}
         self._children: dict[int, Callable[[int], None]] = {}
-        #: Ends of children that nobody has asked about yet: a container may end before its pid is known.
+        #: Ends that nobody has asked about yet: a container may end before its pid is known.
         self._ended: dict[int, int] = {}
         self._times: list[tuple[float, int, Callable[[], None]]] = []
         self.stopped = False

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from seatrial.engine import messages
@@ -115,10 +116,8 @@ class Supervisor:
             self._send(daemon, message)
 
     def _send(self, daemon: socket.socket, message: Message) -> None:
-        try:
+        with suppress(OSError):  # it is gone; its end of the connection will tell
             messages.send(daemon, message)
-        except OSError:
-            pass  # it is gone; its end of the connection will tell
 
     # --- what a daemon asks for -----------------------------------------------------------------
 
