@@ -48,7 +48,12 @@ async def _serve(settings: Settings) -> None:
     lifecycle = Lifecycle(engine)
     engine.nursery.begin()
     await lifecycle.recover()
-    runner = web.AppRunner(application(engine, lifecycle), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        application(engine, lifecycle),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=1.0,
+    )
     await runner.setup()
     site = web.SockSite(runner, _listen(settings))
     await site.start()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from seatrial.engine import clock, creation, describing, limits, processes, selecting
+from seatrial.engine import clock, creation, describing, limits, processes, selecting, usage
 from seatrial.engine.api import http
 from seatrial.engine.errors import BadRequest, Conflict
 from seatrial.engine.payloads import CreateRequest, UpdateRequest
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seatrial.engine.lifecycle import Lifecycle
     from seatrial.engine.records import Record
 
+_BEFORE = ("precpu_stats", "preread")
 _WAITS = {"", "not-running", "next-exit", "removed"}
 
 
@@ -36,6 +37,7 @@ class Containers:
         routes.add("GET", "/containers/json", self._list)
         routes.add("GET", "/containers/{id}/json", self._inspect)
         routes.add("GET", "/containers/{id}/top", self._top)
+        routes.add("GET", "/containers/{id}/stats", self._stats)
         routes.add("POST", "/containers/{id}/start", self._start)
         routes.add("POST", "/containers/{id}/stop", self._stop)
         routes.add("POST", "/containers/{id}/restart", self._restart)
@@ -77,6 +79,45 @@ class Containers:
             processes.table, pids, request.query.get("ps_args", "-ef")
         )
         return http.reply({"Titles": titles, "Processes": rows})
+
+    async def _stats(self, request: web.Request) -> web.StreamResponse:
+        container = self._container(request)
+        go_on = http.flag(request, "stream", otherwise=True)
+        before = self._reading(container)
+        if not go_on and not http.flag(request, "one-shot"):
+            await self._a_second(container)
+            before["precpu_stats"], before["preread"] = before["cpu_stats"], before["read"]
+            before = {**self._reading(container), **{key: before[key] for key in _BEFORE}}
+        if not go_on:
+            return http.reply(before)
+        stream = http.Stream(request)
+        await stream.begin()
+        await stream.say(before)
+        while container.record.state.running:
+            await self._a_second(container)
+            reading = self._reading(container)
+            reading["precpu_stats"], reading["preread"] = before["cpu_stats"], before["read"]
+            await stream.say(reading)
+            before = reading
+        return await stream.end()
+
+    async def _a_second(self, container: Container) -> None:
+        """Wait between two readings, but not longer than the container runs."""
+        if container.record.state.running:
+            over = container.next_exit()
+            await asyncio.wait({over}, timeout=1.0)
+            over.cancel()
+
+    def _reading(self, container: Container) -> dict[str, Any]:
+        record = container.record
+        running = record.state.running
+        told = (
+            usage.read(self._engine.cgroup(record), record.state.pid)
+            if running
+            else usage.nothing()
+        )
+        nothing = {"precpu_stats": usage.nothing()["cpu_stats"], "preread": clock.NEVER}
+        return {"name": f"/{record.name}", "id": record.id, **told, **nothing}
 
     async def _start(self, request: web.Request) -> web.StreamResponse:
         if await request.read() not in {b"", b"{}", b"null"} and http.version(request) >= (1, 24):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from seatrial.engine import execution
@@ -56,8 +58,10 @@ class Execs:
                 await execution.start(self._engine, wanted, client, how.console_size)
             except (BadRequest, Conflict) as error:
                 # Too late for a status: what is wrong goes where the output would.
-                connection.setblocking(True)
-                connection.sendall(_said(f"{error}\r\n", tty=asked.tty))
+                with suppress(OSError):  # the client is gone
+                    connection.setblocking(True)
+                    connection.sendall(_said(f"{error}\r\n", tty=asked.tty))
+                    connection.shutdown(socket.SHUT_RDWR)
         return hijack.Taken()
 
     async def _resize(self, request: web.Request) -> web.StreamResponse:

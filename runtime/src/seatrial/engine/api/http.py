@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -23,6 +24,7 @@ VERSION, OLDEST_VERSION = "1.50", "1.24"
 LONGEST_BODY = 8 << 20
 _VERSIONED = re.compile(r"/v(\d{1,3})\.(\d{1,3})(?=/)")
 _FALSE = {"", "0", "no", "false", "none"}
+_changes: set[asyncio.Future[web.StreamResponse]] = set()
 _log = logging.getLogger(__name__)
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
@@ -71,7 +73,13 @@ async def errors_told(
     """Make every error an answer: a client never sees a traceback."""
     try:
         _check_version(request)
-        return await handler(request)
+        if request.method == "GET":
+            return await handler(request)
+        # A client that goes away ends what it only reads; what it changes is done to the end.
+        task = asyncio.ensure_future(handler(request))
+        _changes.add(task)
+        task.add_done_callback(_changes.discard)
+        return await asyncio.shield(task)
     except EngineError as error:
         return refuse(error)
     except web.HTTPRequestEntityTooLarge:

@@ -196,7 +196,7 @@ class Supervisor:
             os.unlink(message["process"])
             if code:
                 del self._processes[name]
-                streams.finish()
+                streams.give_back()
                 answer(self._complaint(f"exec-{name}"))
                 return
             process.pid = int(_read(pid_file))

@@ -103,6 +103,14 @@ class Streams:
                 self._drop(attachment)
         self._watch()
 
+    def give_back(self) -> None:
+        """Let go of the clients: nothing was started, and the daemon has to tell them so."""
+        for client in self._attachments:
+            self._loop.forget(client.connection.fileno())
+            client.connection.close()
+        self._attachments.clear()
+        self.finish()
+
     @property
     def sent(self) -> bool:
         """Whether no client has anything more to get."""
