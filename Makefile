@@ -167,6 +167,23 @@ engines: setup engine-packages ## run podman, docker and containerd on seatrial-
 	@echo "== running podman, docker and containerd on $(or $(firstword $(RUNTIME)),the reference runtime)"
 	$(BIN)/pytest -q runtime/engines $(addprefix --runtime-under-test=,$(firstword $(RUNTIME))) $(ARGS)
 
+# The daemon and its containers have namespaces of their own, and end with this. The hierarchies of
+# cgroups are the host's; what is left there is removed.
+.PHONY: engine
+engine: setup ## start seatriald, our own engine, on a socket in build/engine: RUNTIME=runc for another
+	@mkdir -p build/engine
+	socket=$(CURDIR)/build/engine/seatriald.sock
+	cgroup=/seatrial-engine-$$$$
+	trap 'find /sys/fs/cgroup -depth -type d -path "*$$cgroup*" -exec rmdir {} + 2>/dev/null || true' EXIT
+	trap : INT TERM
+	echo "== starting seatriald; in another terminal: export DOCKER_HOST=unix://$$socket"
+	unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private sh -c '
+	    mount -t tmpfs tmpfs /run
+	    { ip link set lo up || busybox ip link set lo up; } 2>/dev/null
+	    "$$@" & wait $$!; kill $$! 2>/dev/null; wait $$!' sh \
+	    $(BIN)/seatriald --host=unix://$$socket --data-root=$(CURDIR)/build/engine/data \
+	    --cgroup-parent=$$cgroup --runtime=$(or $(firstword $(RUNTIME)),seatrial-oci) || true
+
 # What `make bench` times: all of these that are on this machine, or RUNTIME. The reference runtime is
 # an installed wheel's, as its users have it: the checkout's own is an editable install.
 BENCHED := build/bench/bin/seatrial-oci crun runc youki runsc podman docker
@@ -240,7 +257,7 @@ tidy: ## look at the C code with clang-tidy, if that is installed
 	clang-tidy --quiet $(C_SOURCES) -- -std=c11 -D_GNU_SOURCE
 
 .PHONY: test-harness
-test-harness: setup ## run the rooms' own tests
+test-harness: setup engine-packages ## run the rooms' own tests
 	@echo "== testing the harness and the reference runtime"
 	$(BIN)/pytest -q $(ARGS)
 

@@ -14,7 +14,20 @@ FOLDERS = ("bin", "data", "dev", "etc", "proc", "root", "sys", "tmp")
 #: Of busybox, by links to it.
 PROGRAMS = (
     *("cat", "dd", "echo", "env", "false", "grep", "head", "id", "ip", "kill", "ls", "mkfifo"),
-    *("pwd", "readlink", "rm", "sh", "sleep", "stat", "stty", "test", "touch", "true", "tty"),
+    *(
+        "pwd",
+        "readlink",
+        "rm",
+        "sh",
+        "sha256sum",
+        "sleep",
+        "stat",
+        "stty",
+        "test",
+        "touch",
+        "true",
+        "tty",
+    ),
 )
 FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nsailor:x:1000:1000::/:/bin/sh\n",

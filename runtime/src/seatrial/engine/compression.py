@@ -50,7 +50,7 @@ def plain(file: IO[bytes]) -> IO[bytes]:
 
 def _zstd(file: IO[bytes]) -> IO[bytes]:
     try:
-        import zstandard  # type: ignore[import-not-found,unused-ignore] # it may be missing
+        import zstandard
     except ImportError:
         raise Unsupported("zstd layers need the Python package zstandard") from None
     return io.BufferedReader(

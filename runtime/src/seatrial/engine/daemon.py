@@ -38,6 +38,8 @@ def run(settings: Settings) -> int:
     except BlockingIOError:
         print(f"seatriald: another daemon uses {settings.root}", file=sys.stderr)
         return 1
+    with open(f"{settings.root}/pid", "w", encoding="ascii") as file:
+        file.write(f"{os.getpid()}\n")
     asyncio.run(_serve(settings))
     os.close(lock)
     return 0

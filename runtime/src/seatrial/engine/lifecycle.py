@@ -50,7 +50,7 @@ class Lifecycle:
 
     # --- create ---------------------------------------------------------------------------------
 
-    async def create(self, request: CreateRequest, name: str) -> Container:
+    async def create(self, request: CreateRequest, name: str, payload: bytes) -> Container:
         """Make a container; nothing of it runs."""
         engine = self._engine
         if not request.image:
@@ -77,7 +77,9 @@ class Lifecycle:
         container = engine.containers.add(record)
         folder, layers = engine.folder(record), engine.images.layers
         try:
-            await asyncio.to_thread(preparation.make_folder, record, folder, layers, engine.volumes)
+            await asyncio.to_thread(
+                preparation.make_folder, record, folder, layers, engine.volumes, payload
+            )
         except BaseException:
             engine.containers.forget(record)
             await asyncio.to_thread(preparation.remove_folder, record, folder, layers)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.engine import bundle, users
 from seatrial.engine.errors import BadRequest
+from seatrial.engine.explaining import PAYLOAD
 from seatrial.engine.extraction import Extractor, remove_tree
 from seatrial.engine.snapshots import Snapshot
 
@@ -32,9 +33,14 @@ def snapshot(record: Record, folder: str, layers: Layers) -> Snapshot:
     return Snapshot(folder, [layers.path(each) for each in record.layers])
 
 
-def make_folder(record: Record, folder: str, layers: Layers, volumes: Volumes) -> None:
+def make_folder(
+    record: Record, folder: str, layers: Layers, volumes: Volumes, payload: bytes
+) -> None:
     """Make a new container's folder, and fill its volumes with what the image has there."""
     os.makedirs(folder, mode=0o710)
+    with open(f"{folder}/{PAYLOAD}", "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(payload)
     held = snapshot(record, folder, layers)
     held.make()
     empty = [point for point in record.mounts if point.copy_up]

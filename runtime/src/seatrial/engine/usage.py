@@ -9,10 +9,8 @@ from typing import Any
 from seatrial.engine import cgroups, clock
 
 _BILLION = 1_000_000_000
-_NET = re.compile(
-    r"^\s*([^\s:]+):\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)(?:\s+\d+){4}\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)",
-    re.MULTILINE,
-)
+_INTERFACE = re.compile(r"^\s*([^\s:]+):(.*)$", re.MULTILINE)
+_PAIR, _TRIPLE = 2, 3
 
 
 def read(cgroup: str, pid: int) -> dict[str, Any]:
@@ -20,11 +18,7 @@ def read(cgroup: str, pid: int) -> dict[str, Any]:
     memory = cgroups.path("memory", cgroup)
     v1 = "memory" in cgroups.mounts()
     cpu = _cpu(cgroup)
-    names = (
-        ("memory.usage_in_bytes", "memory.limit_in_bytes")
-        if v1
-        else ("memory.current", "memory.max")
-    )
+    names = ("usage_in_bytes", "limit_in_bytes") if v1 else ("current", "max")
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "read": clock.now(),

@@ -54,7 +54,8 @@ class Containers:
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         wanted = await http.body(request, CreateRequest)
-        container = await self._lifecycle.create(wanted, request.query.get("name", ""))
+        name = request.query.get("name", "")
+        container = await self._lifecycle.create(wanted, name, await request.read())
         return http.reply({"Id": container.record.id, "Warnings": []}, 201)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:

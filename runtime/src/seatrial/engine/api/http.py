@@ -73,13 +73,7 @@ async def errors_told(
     """Make every error an answer: a client never sees a traceback."""
     try:
         _check_version(request)
-        if request.method == "GET":
-            return await handler(request)
-        # A client that goes away ends what it only reads; what it changes is done to the end.
-        task = asyncio.ensure_future(handler(request))
-        _changes.add(task)
-        task.add_done_callback(_changes.discard)
-        return await asyncio.shield(task)
+        return await _handled(request, handler)
     except EngineError as error:
         return refuse(error)
     except web.HTTPRequestEntityTooLarge:
@@ -93,6 +87,18 @@ async def errors_told(
     except Exception as error:  # noqa: BLE001 - a defect of ours is for the log
         _log.exception("%s %s", request.method, request.path)
         return reply({"message": f"{type(error).__name__}: {error}"}, 500)
+
+
+async def _handled(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A client that goes away ends what it only reads; what it changes is done to the end."""
+    if request.method == "GET":
+        return await handler(request)
+    task = asyncio.ensure_future(handler(request))
+    _changes.add(task)
+    task.add_done_callback(_changes.discard)
+    return await asyncio.shield(task)
 
 
 def _check_version(request: web.Request) -> None:

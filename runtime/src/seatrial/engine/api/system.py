@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from seatrial.engine import cgroups, clock
+from seatrial.engine import cgroups, clock, explaining
 from seatrial.engine.api import http
 from seatrial.engine.image_archives import ARCHITECTURE
 
@@ -38,6 +38,7 @@ class System:
         routes.add("GET", "/version", self._tell_version)
         routes.add("GET", "/info", self._info)
         routes.add("GET", "/events", self._events)
+        routes.add("GET", "/seatrial/explain/{id}", self._explain)
         routes.refuse("POST", "/auth", "this engine keeps no credentials of registries")
 
     async def _ping(self, request: web.Request) -> web.StreamResponse:
@@ -155,6 +156,10 @@ class System:
             "Warnings": None,
         }
         return http.reply(told)
+
+    async def _explain(self, request: web.Request) -> web.StreamResponse:
+        record = self._engine.containers.find(request.match_info["id"]).record
+        return web.Response(text=await explaining.chain(self._engine, record))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         chosen = http.filters(request, _EVENT_FILTERS)

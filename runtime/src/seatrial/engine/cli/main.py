@@ -13,18 +13,21 @@ from seatrial.engine.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+HOST = "unix:///run/seatriald.sock"
 _WITHOUT_AIOHTTP = """seatriald: aiohttp is missing (hint: pip install "seatrial[engine]")"""
 
 
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
     made = argparse.ArgumentParser(
-        prog="seatriald", description="An engine that the docker command can talk to."
+        prog="seatriald",
+        description="An engine that the docker command can talk to.",
+        epilog="seatriald explain CONTAINER shows how one of its containers came to be.",
     )
     made.add_argument(
         "--host",
         "-H",
-        default="unix:///run/seatriald.sock",
+        default=HOST,
         metavar="unix://PATH",
         help="where to listen (default: %(default)s)",
     )
@@ -51,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; return its exit status."""
-    arguments = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["explain"]:
+        from seatrial.engine.cli import explain
+
+        return explain.main(words[1:], HOST)
+    arguments = parser().parse_args(words)
     try:
         from seatrial.engine.daemon import run
     except ModuleNotFoundError as error:

@@ -48,11 +48,19 @@ class LogFile:
             self._append([_line(stream, rest)])
 
     def _append(self, lines: list[bytes]) -> None:
-        if not lines:
-            return
-        data = memoryview(b"".join(lines))
-        if self._max_bytes and self._size_bytes and self._size_bytes + len(data) > self._max_bytes:
-            self._rotate()
+        batch: list[bytes] = []
+        size = 0
+        for line in lines:
+            full = self._size_bytes + size + len(line) > self._max_bytes
+            if self._max_bytes and full and self._size_bytes + size:
+                self._write(b"".join(batch))
+                self._rotate()
+                batch, size = [], 0
+            batch.append(line)
+            size += len(line)
+        self._write(b"".join(batch))
+
+    def _write(self, data: bytes) -> None:
         self._size_bytes += len(data)
         while data:
             data = data[os.write(self._file, data) :]
