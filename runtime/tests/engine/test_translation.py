@@ -141,6 +141,15 @@ def test_what_cannot_be_done_is_refused_when_a_container_is_created(
         _record(HostConfig=host)
 
 
+def test_health_checks_are_refused_unless_they_are_turned_off() -> None:
+    with pytest.raises(Unsupported):
+        _record(Healthcheck={"Test": ["CMD", "true"]})
+    image = Config(healthcheck=payloads.Healthcheck(test=["CMD", "true"]))
+    with pytest.raises(Unsupported):
+        _record(image)
+    assert _record(image, Healthcheck={"Test": ["NONE"]}).path == "true"
+
+
 @pytest.mark.parametrize(
     ("text", "number"), [("TERM", 15), ("sigkill", 9), ("3", 3), ("RTMIN+1", 35), ("RTMAX", 64)]
 )

@@ -83,6 +83,9 @@ def _check_config(config: Config) -> None:
             raise BadRequest(f"invalid environment variable: {each}")
     if config.mac_address:
         raise Unsupported("a MAC address needs a bridge network, which this engine has not yet")
+    check = config.healthcheck
+    if check is not None and (check.test or ["NONE"])[0] != "NONE":
+        raise Unsupported("health checks are not run yet (hint: --no-healthcheck)")
     signal_number(config.stop_signal or "TERM")
 
 

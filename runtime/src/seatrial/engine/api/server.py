@@ -24,6 +24,12 @@ _MISSING = (
     ("GET", "/containers/{id}/attach/ws", "this engine attaches by Upgrade: tcp only"),
     ("GET", "/containers/{id}/checkpoints", "this engine makes no checkpoints"),
     ("POST", "/containers/{id}/checkpoints", "this engine makes no checkpoints"),
+    *((method, "/containers/{id}/archive", "this engine does not copy in and out of containers yet")
+      for method in ("GET", "PUT")),
+    ("GET", "/containers/{id}/export", "this engine does not export containers yet"),
+    ("GET", "/containers/{id}/changes", "this engine does not list changes yet"),
+    ("POST", "/commit", "this engine makes no images of containers yet"),
+    ("GET", "/system/df", "this engine does not count what its disk holds yet"),
 )  # fmt: skip
 
 
