@@ -45,8 +45,8 @@ TARGETS = (
     Target("create, start, delete, plan kept", "", "whole-wall", {"crun": 0.6, "runc": 0.15}),
     Target("run, cold", "-cold", "run-wall", {"runc": 1.0}),
     # Without a target, but the least noisy of all times.
-    Target("CPU of in-process API", "-api", "run-cpu", {}),
-    Target("CPU of run, plan kept", "", "run-cpu", {}),
+    Target("processor time in process", "-api", "run-cpu", {}),
+    Target("processor time of run", "", "run-cpu", {}),
     Target("system calls of run", "", "run-syscalls", {FLOOR: 1.5, "crun": 0.35, "runc": 0.1}),
     Target("minor faults of run", "", "run-minor-faults", {FLOOR: 1.5, "crun": 0.35, "runc": 0.1}),
 )
