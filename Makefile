@@ -18,8 +18,8 @@ SUITE_RUNTIMES ?= crun runc
 # The reference runtime starts Python for every command, so in `make test` only runtime.md's chapter
 # is judged on it; `make conformance RUNTIME=.venv/bin/seatrial-oci` takes it all, in eight minutes.
 REFERENCE := seatrial-oci
-# How many mutated plans `make fuzz` tries, drawn by which seed.
-ITERATIONS ?= 5000000
+# How long `make fuzz` goes on, drawn by which seed.
+SECONDS ?= 300
 SEED ?= 1
 # More arguments for `seatrial test` or pytest.
 ARGS ?=
@@ -280,9 +280,9 @@ mutants: setup ## spoil the reference runtime in every way of the catalogue: the
 	PYTHONPATH=. $(BIN)/python -m conformance.tests.mutants $(ARGS)
 
 .PHONY: fuzz
-fuzz: setup ## fuzz what reads a plan: ITERATIONS=N SEED=N; `make test` does it for two seconds
-	@echo "== fuzzing plans"
-	$(BIN)/python runtime/tests/fuzz/fuzzing.py --iterations $(ITERATIONS) --seed $(SEED)
+fuzz: setup ## fuzz all that reads plans, JSON and state: SECONDS=N SEED=N; `make test` does a little
+	@echo "== fuzzing for $(SECONDS) seconds"
+	PYTHONPATH=runtime/tests/attacks/src $(BIN)/python runtime/tests/fuzz/budget.py --seconds $(SECONDS) --seed $(SEED)
 
 .PHONY: sanitize
 sanitize: setup ## run the runtime's tests with an executor and a launcher that sanitizers watch

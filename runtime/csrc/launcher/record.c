@@ -77,6 +77,8 @@ bool read_record(int folder, struct record *record) {
         .has_process = found[5][0] != 0,
         .has_listener = found[6][0] != 0,
     };
+    if (record->pid <= 0)
+        free(content);
     return record->pid > 0;
 }
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import budget
+import creating
 import pytest
 
 FUZZING = Path(__file__).with_name("fuzzing.py")
@@ -50,3 +52,21 @@ def test_a_check_that_is_missing_is_found(
     assert "ERROR: AddressSanitizer" in done.stderr or "runtime error" in done.stderr
     again = done.stderr.rpartition("again: ")[2].split()
     assert subprocess.run(again, capture_output=True, check=False).returncode != 0
+
+
+def test_what_reads_json_and_state_refuses_in_a_sentence_or_takes_it_whole() -> None:
+    decoding = FUZZING.with_name("decoding.py")
+    done = subprocess.run(
+        [sys.executable, decoding, "--seconds", "4"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert "inputs decoded" in done.stdout
+
+
+def test_mutated_configs_make_whole_containers_or_leave_nothing() -> None:
+    said = creating.sampled(20, seed=1)
+    assert "20 configs given to create" in said
+
+
+def test_the_launcher_reads_mutated_records_within_bounds() -> None:
+    assert budget.records(0, seed=1) == budget.CHUNK

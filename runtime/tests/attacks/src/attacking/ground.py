@@ -377,6 +377,10 @@ class Ground:
         return [pid for each in self._cgroups(f"{identifier}/cgroup.procs")
                 for pid in each.read_text("ascii").split()]  # fmt: skip
 
+    def cgroups_of(self, identifier: str) -> list[Path]:
+        """Return a container's cgroups."""
+        return self._cgroups(identifier)
+
     def _clean(self) -> None:
         for identifier in self._ids:
             if (self.state / identifier).exists():
@@ -391,12 +395,14 @@ class Ground:
                     poller.register(process, select.POLLIN)
                     poller.poll(TIMEOUT_S * 1000)
                     os.close(process)
+        until = time.monotonic() + 5
         for below in self._cgroups("**/"):
-            until = time.monotonic() + 1
             while below.exists() and time.monotonic() < until:
                 # A killed task leaves its cgroup a moment after its end is seen.
-                with contextlib.suppress(OSError):
+                try:
                     below.rmdir()
+                except OSError:
+                    os.sched_yield()
 
     def _cgroups(self, pattern: str) -> list[Path]:
         found: list[Path] = []

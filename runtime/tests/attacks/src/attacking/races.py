@@ -225,7 +225,7 @@ def with_terminal(bundle: Bundle, *steps: str) -> Running:
 
 def _procfs_files(container: Running) -> str:
     """Return what is bound from procfs into the container beside what its config asks for."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         for line in Path(f"/proc/{container.pid}/mountinfo").read_text("utf-8").splitlines():
             left, _, right = line.partition(" - ")
             root, target = left.split(" ")[3:5]

@@ -22,7 +22,10 @@ from attacking.ground import CSRC
 RUNTIME = CSRC.parent
 OBJECTS = RUNTIME.parent / "build" / "attacks" / "objects"
 PACKAGE = RUNTIME / "src" / "seatrial" / "oci"
-FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O1", "-fPIC", f"-I{sysconfig.get_path('include')}")
+FLAGS = (
+    "-std=c11", "-D_GNU_SOURCE", "-O1", "-fPIC", f"-I{sysconfig.get_path('include')}",
+    '-DSEATRIAL_BUILD="variant"',
+)  # fmt: skip
 #: Put behind the module that writes plans: what is executed is what is left of them.
 LESS = """
 
@@ -186,7 +189,7 @@ def install(variant: Variant, folder: Path) -> list[str]:
     if variant.plan:
         with (package / "plan.py").open("a", encoding="utf-8") as file:
             file.write(LESS.format(change=variant.plan))
-    executor = sorted(sources.glob("*.c"))
+    executor = [*sorted(sources.glob("*.c")), *sorted(sources.glob("facts/*.c"))]
     _link(package / "_core.abi3.so", [*executor, *sorted(sources.glob("python/*.c"))], "-shared")
     launcher = folder / "bin" / "seatrial-oci"
     _link(launcher, [*executor, *sorted(sources.glob("launcher/*.c"))], "-static")
@@ -206,9 +209,9 @@ def _link(output: Path, sources: list[Path], how: str) -> None:
 
 
 def _compiled(source: Path) -> Path:
-    """Compile one file; what was compiled before is kept by what it is made of."""
+    """Compile one file; what was compiled before is kept, by what it was made of."""
     digest = hashlib.sha256("".join(FLAGS).encode())
-    for each in (*sorted(source.parent.glob("*.h")), *sorted(source.parent.parent.glob("*.h"))):
+    for each in (*source.parent.glob("*.h"), *source.parent.parent.glob("**/*.h")):
         digest.update(each.read_bytes())
     digest.update(source.read_bytes() + source.parent.name.encode())
     made = OBJECTS / f"{source.stem}-{digest.hexdigest()[:16]}.o"
