@@ -42,16 +42,19 @@ class Attack:
         try:
             for outcome, seen in self.act(ground):
                 # Scratch folders say nothing, and are called otherwise the next time.
-                found.append(
-                    Finding(outcome, " ".join(seen.replace(f"{ground.folder}/", "").split()))
-                )
+                found.append(Finding(outcome, _plain(seen, ground)))
                 if outcome == OPEN:
                     break
         except Refused as refused:
-            found.append(Finding(REFUSED, str(refused)))
+            found.append(Finding(REFUSED, _plain(str(refused), ground)))
         finally:
             ground.heal()
         return found
+
+
+def _plain(seen: str, ground: Ground) -> str:
+    folder = str(ground.folder)
+    return " ".join(seen.replace(f"{folder}/", "").replace(folder, "/").split())
 
 
 ATTACKS: dict[str, Attack] = {}
