@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -62,6 +63,21 @@ ARTIFACTS = (
         LAUNCHER,
         ("-static",),
         "gcc libc6-dev",
+    ),
+    # What a container process of the module's is at first: as few pages as can be, so no libc.
+    *(
+        Artifact(
+            ("runtime/csrc", "runtime/csrc/container"),
+            "runtime/src/seatrial/oci/bin/container",
+            (
+                *("-static", "-nostdlib", "-fno-stack-protector", "-ffunction-sections", "-s"),
+                *("-fno-tree-loop-distribute-patterns", "-fno-pie", "-no-pie", "-fno-asynchronous-unwind-tables"),
+                *("-Wl,--gc-sections,-z,noseparate-code,--build-id=none",),
+            ),
+            "gcc libc6-dev",
+        )
+        for machine in ("x86_64", "aarch64")
+        if machine == platform.machine()  # it makes its system calls itself
     ),
     # What is between two readings of the clock is static: no loader, few pages.
     *(

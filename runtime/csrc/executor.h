@@ -27,8 +27,9 @@ struct context {
     void *made;  // what is made in the root filesystem (made.c)
     void *moved; // network devices of the host that are the container's now (network.c), or NULL
     uint64_t root_mount;
-    uint64_t own_mount; // that we were executed from; no program of the container's is there
-    char **pointers;    // room for argv and environ of the whole plan, made before the clone
+    uint64_t own_mount;     // that we were executed from; no program of the container's is there
+    uint64_t runtime_mount; // the same of the runtime, if that is another program; or 0
+    char **pointers;        // room for argv and environ of the whole plan, made before the clone
     // For the state that hooks read, as JSON: id and bundle with their quotes, and what comes
     // after them (',"annotations":{...}', or nothing).
     const char *id;
@@ -157,6 +158,9 @@ enum step { STEP_PREPARED, STEP_CLONED, STEP_ADOPTED, STEP_MOUNTED, STEP_HOOKED,
 
 struct create_request {
     const struct plan *plan;
+    // What the container process is until it executes its own program (csrc/container), by its
+    // path; NULL: a copy of the caller, whose memory should then be small.
+    const char *program;
     int listener; // where the container process waits for start
     int console;
     int keep;
@@ -175,6 +179,11 @@ struct create_result {
     pid_t pid;
     int pidfd;
 };
+
+char **room_for_strings(const struct plan *plan); // or NULL
+// The container process, up to its exec, and what makes it where namespaces are entered before.
+_Noreturn void be_container(struct context *context, int sync, int listener);
+_Noreturn void be_helper(struct context *context, int sync, int listener, int report);
 
 void create_container(const struct create_request *request, struct create_result *result);
 struct outcome start_container(int connection, const struct listener_request *listener);

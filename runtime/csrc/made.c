@@ -1,6 +1,7 @@
 // What a create makes in the root filesystem: mount points, nodes, links. It is noted in memory
-// that the runtime shares with the container process, so that a create that fails can take it away
-// again, whoever died of what (runtime.md, "Errors").
+// that the runtime shares with the container process, or in the file that it is given (fresh.h), so
+// that a create that fails can take it away again, whoever died of what (runtime.md, "Errors").
+#include "fresh.h"
 #include "mounts.h"
 
 #include <errno.h>
@@ -20,6 +21,18 @@ bool open_made(struct context *context) {
         mmap(NULL, sizeof(struct made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     context->made = shared == MAP_FAILED ? NULL : shared;
     return context->made;
+}
+
+size_t made_bytes(void) {
+    return sizeof(struct made);
+}
+
+void *made_in(const struct fresh *fresh) {
+    if (fresh->file < 0)
+        return NULL;
+    void *shared = mmap(NULL, sizeof(struct made), PROT_READ | PROT_WRITE, MAP_SHARED, fresh->file,
+                        (off_t)fresh->made);
+    return shared == MAP_FAILED ? NULL : shared;
 }
 
 void close_made(struct context *context) {

@@ -48,7 +48,8 @@ bool is_ourselves(const struct context *context, const char *path) {
     // All of the container's mounts are its own, so what is on the mount that we were executed from
     // is not the container's.
     for (int depth = 0; context->own_mount && depth <= DEEPEST; depth++) {
-        if (mount_of(AT_FDCWD, path, 0) == context->own_mount)
+        uint64_t mount = mount_of(AT_FDCWD, path, 0);
+        if (mount == context->own_mount || (mount && mount == context->runtime_mount))
             return true;
         if (!find_interpreter(path, line))
             return false;

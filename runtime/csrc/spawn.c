@@ -12,7 +12,7 @@
 //
 //   start: connect ──────── go ───────▶  START, exec
 //                  ◀─────── end of file, or the operation that failed
-#include "executor.h"
+#include "fresh.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -175,8 +175,7 @@ static bool waits_for_hooks(const struct context *context) {
     return context->is_watched || has_stage(context->plan, STAGE_CREATING);
 }
 
-// The container process, up to its exec.
-_Noreturn static void container(struct context *context, int sync, int listener) {
+_Noreturn void be_container(struct context *context, int sync, int listener) {
     default_signals();
     const int ours[] = {sync, listener};
     close_others(context, ours, sizeof ours / sizeof *ours);
@@ -216,24 +215,27 @@ pid_t new_process(void) {
     return (pid_t)syscall(SYS_clone3, &args, sizeof args);
 }
 
-static pid_t clone_process(struct context *context, int *pidfd) {
-    struct clone_args args = {
-        .flags = context->plan->header->namespaces | CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)pidfd,
-        .exit_signal = SIGCHLD,
-    };
+static pid_t clone_either(struct clone_args *args, struct fresh *fresh) {
+    if (!fresh)
+        return (pid_t)syscall(SYS_clone3, args, sizeof *args);
+    return clone_fresh(args, fresh);
+}
+
+// Into its v2 cgroup, if it has one. `fresh` is NULL for a copy of ourselves.
+static pid_t clone_process(struct context *context, struct clone_args *args, struct fresh *fresh) {
+    const struct clone_args before = *args;
     int cgroup = open_cgroup(context->plan);
     if (cgroup >= 0) {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (uint32_t)cgroup;
+        args->flags |= CLONE_INTO_CGROUP;
+        args->cgroup = (uint32_t)cgroup;
         context->in_cgroup = true;
     }
-    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    pid_t pid = clone_either(args, fresh);
     if (pid < 0 && cgroup >= 0) {
         // Whatever it is that cgroup does not like, a write to cgroup.procs says it better.
-        args.flags &= ~CLONE_INTO_CGROUP;
+        *args = before;
         context->in_cgroup = false;
-        pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+        pid = clone_either(args, fresh);
     }
     if (cgroup >= 0 && pid != 0)
         close(cgroup);
@@ -243,15 +245,17 @@ static pid_t clone_process(struct context *context, int *pidfd) {
 struct relay {
     struct outcome outcome;
     pid_t pid;
+    bool in_cgroup;
 };
 
 // Enters the existing namespaces, then makes the container process, as a sibling of itself so that
 // it is the runtime's child.
-_Noreturn static void intermediate(struct context *context, int sync, int listener, int report) {
+_Noreturn void be_helper(struct context *context, int sync, int listener, int report) {
+    const bool enters = has_stage(context->plan, STAGE_JOIN);
     // Who is in there already may look at us, our memory and what is open, up to exec: not any
     // more. Only when entering, because a process that cannot be dumped has a /proc of root's,
     // where a runtime without privilege could not write its id maps (prctl(2)).
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+    if (enters && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         _exit(1);
     const int ours[] = {sync, listener, report};
     close_others(context, ours, sizeof ours / sizeof *ours);
@@ -260,9 +264,12 @@ _Noreturn static void intermediate(struct context *context, int sync, int listen
         struct clone_args args = {
             .flags = context->plan->header->namespaces | CLONE_PARENT,
         };
-        relay.pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+        // From inside, the path of the cgroup may lead elsewhere.
+        relay.pid = enters ? (pid_t)syscall(SYS_clone3, &args, sizeof args)
+                           : clone_process(context, &args, NULL);
         if (relay.pid == 0)
-            container(context, sync, listener);
+            be_container(context, sync, listener);
+        relay.in_cgroup = context->in_cgroup;
         if (relay.pid < 0)
             relay.outcome = (struct outcome){.error = errno, .op = UINT32_MAX};
     }
@@ -271,27 +278,30 @@ _Noreturn static void intermediate(struct context *context, int sync, int listen
     _exit(0);
 }
 
-static struct outcome make_process(struct context *context, int sync[2], int listener, int *pidfd) {
-    const struct outcome failed = {.error = 0, .op = UINT32_MAX};
-    struct outcome outcome = failed;
-    if (!has_stage(context->plan, STAGE_JOIN)) {
-        context->pid = clone_process(context, pidfd);
-        if (context->pid == 0) {
-            close(sync[0]);
-            container(context, sync[1], listener);
-        }
-        outcome.error = context->pid < 0 ? errno : 0;
-        return outcome;
+// The container process is made by us.
+static int make_ourselves(struct context *context, int sync[2], int listener, struct fresh *fresh,
+                          int *pidfd) {
+    struct clone_args args = {
+        .flags = context->plan->header->namespaces | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    context->pid = clone_process(context, &args, fresh);
+    if (context->pid == 0) {
+        close(sync[0]);
+        be_container(context, sync[1], listener);
     }
-    int report[2];
-    if (pipe2(report, 02000000 /* O_CLOEXEC */) != 0) {
-        outcome.error = errno;
-        return outcome;
-    }
-    pid_t helper = new_process();
+    return context->pid < 0 ? errno : 0;
+}
+
+static struct outcome make_by_helper(struct context *context, int sync[2], int listener,
+                                     struct fresh *fresh, const int report[2], int *pidfd) {
+    struct outcome outcome = {.op = UINT32_MAX};
+    struct clone_args args = {.exit_signal = SIGCHLD};
+    pid_t helper = clone_either(&args, fresh);
     if (helper == 0) {
         close(sync[0]);
-        intermediate(context, sync[1], listener, report[1]);
+        be_helper(context, sync[1], listener, report[1]);
     }
     outcome.error = helper < 0 ? errno : 0;
     close(report[1]);
@@ -305,10 +315,52 @@ static struct outcome make_process(struct context *context, int sync[2], int lis
             ;
         outcome = relay.outcome;
         context->pid = relay.pid;
+        context->in_cgroup = relay.in_cgroup;
         if (!outcome.error && (*pidfd = (int)syscall(SYS_pidfd_open, context->pid, 0)) < 0)
             outcome = (struct outcome){.error = errno, .op = UINT32_MAX};
     }
     close(report[0]);
+    return outcome;
+}
+
+// By executing a program our privileges stay as they are only if they come from being root. And
+// from inside of a new user namespace, in which root is nobody yet, not even then.
+static bool can_be_fresh(const struct create_request *request) {
+#if defined __SANITIZE_ADDRESS__
+    return false; // that program would be without it
+#else
+    return request->program && geteuid() == 0;
+#endif
+}
+
+static struct outcome make_process(struct context *context, const struct create_request *request,
+                                   int sync[2], struct fresh *fresh, int *pidfd) {
+    const int listener = request->listener;
+    const bool by_fresh = can_be_fresh(request);
+    const bool by_helper = has_stage(context->plan, STAGE_JOIN) ||
+                           (by_fresh && context->plan->header->namespaces & CLONE_NEWUSER);
+    struct outcome outcome = {.op = UINT32_MAX};
+    int report[2] = {-1, -1};
+    if (by_helper && pipe2(report, O_CLOEXEC) != 0) {
+        outcome.error = errno;
+        return outcome;
+    }
+    if (by_fresh) {
+        struct given given = {.sync = sync[1], .listener = listener, .report = report[1]};
+        const int ours[] = {sync[1], listener, context->console, report[1]};
+        memcpy(fresh->ours, ours, sizeof ours);
+        outcome.error = write_given(fresh, &given);
+    } else if (!open_made(context)) {
+        outcome.error = ENOMEM;
+    }
+    if (by_helper && !outcome.error)
+        return make_by_helper(context, sync, listener, by_fresh ? fresh : NULL, report, pidfd);
+    if (!outcome.error)
+        outcome.error = make_ourselves(context, sync, listener, by_fresh ? fresh : NULL, pidfd);
+    if (by_helper) {
+        close(report[0]);
+        close(report[1]);
+    }
     return outcome;
 }
 
@@ -373,6 +425,11 @@ static void *make_room(size_t bytes) {
     return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+char **room_for_strings(const struct plan *plan) {
+    void *room = make_room(most_strings(plan) * sizeof(char *));
+    return room == MAP_FAILED ? NULL : room;
+}
+
 struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
                          const struct names *names, struct warnings *warnings) {
     struct context context = {.plan = plan,
@@ -414,33 +471,34 @@ void create_container(const struct create_request *request, struct create_result
         .own_mount = mount_of(AT_FDCWD, "/proc/self/exe", 0),
     };
     *result = (struct create_result){.pidfd = -1, .outcome = {.op = UINT32_MAX}};
-    size_t strings_most = most_strings(plan);
+    // Slots first: they are what is used of it in any case.
     context.slot_count = 2 * plan->header->ops + 2;
-    size_t room = strings_most * sizeof(char *) + context.slot_count * sizeof(int);
-    context.pointers = make_room(room);
-    if (context.pointers == MAP_FAILED) {
+    size_t slots = (context.slot_count + 1) / 2 * 2 * sizeof(int);
+    size_t room = slots + most_strings(plan) * sizeof(char *);
+    context.slots = make_room(room);
+    if (context.slots == MAP_FAILED) {
         result->outcome.error = errno;
         return;
     }
-    context.slots = (int *)(void *)(context.pointers + strings_most);
+    context.pointers = (char **)(void *)((char *)context.slots + slots);
+    struct fresh fresh = {.program = request->program, .context = &context, .file = -1};
     int sync[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) != 0) {
         result->outcome.error = errno;
-        munmap(context.pointers, room);
+        munmap(context.slots, room);
         return;
     }
-    open_made(&context);
     result->outcome = run_stage(&context, STAGE_BEFORE);
     if (!result->outcome.error)
         result->outcome = reached(request, STEP_PREPARED, 0);
     if (!result->outcome.error)
-        result->outcome = make_process(&context, sync, request->listener, &result->pidfd);
+        result->outcome = make_process(&context, request, sync, &fresh, &result->pidfd);
     close(sync[1]);
     if (!result->outcome.error)
         result->outcome = accompany(&context, request, sync[0]);
     close(sync[0]);
     close_slots(&context);
-    munmap(context.pointers, room);
+    munmap(context.slots, room);
     settle_net_devices(&context, result->outcome.error != 0);
     result->pid = context.pid;
     if (result->outcome.error && context.pid > 0) {
@@ -451,8 +509,13 @@ void create_container(const struct create_request *request, struct create_result
             close(result->pidfd);
         result->pidfd = -1;
     }
-    if (result->outcome.error)
+    if (result->outcome.error) {
+        if (!context.made)
+            context.made = made_in(&fresh);
         unmake(&context);
+    }
+    if (fresh.file >= 0)
+        close(fresh.file);
     close_made(&context);
 }
 

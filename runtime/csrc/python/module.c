@@ -8,6 +8,10 @@
 
 #include <errno.h>
 
+#include <dlfcn.h>
+#include <string.h>
+#include <unistd.h>
+
 static bool open_plan(const char *buffer, Py_ssize_t bytes, struct plan *plan) {
     const char *why;
     if (plan_open(buffer, (size_t)bytes, plan, &why))
@@ -21,6 +25,28 @@ static PyObject *answer(struct outcome outcome) {
         Py_RETURN_NONE;
     return Py_BuildValue("(iL)", outcome.error,
                          outcome.op == UINT32_MAX ? -1LL : (long long)outcome.op);
+}
+
+// What container processes are at first: beside this module, in bin/. Where it is not, or not for
+// this machine, they are copies of the interpreter.
+static const char *container_program(void) {
+    static const char name[] = "bin/container";
+    static char path[4096];
+    Dl_info here;
+    static int anything;
+    if (*path || !dladdr(&anything, &here) || !here.dli_fname)
+        return *path ? path : NULL;
+    const char *slash = strrchr(here.dli_fname, '/');
+    size_t length = slash ? (size_t)(slash + 1 - here.dli_fname) : 0;
+    char found[sizeof path];
+    if (!length || length + sizeof name > sizeof found)
+        return NULL;
+    memcpy(found, here.dli_fname, length);
+    memcpy(found + length, name, sizeof name);
+    if (access(found, X_OK) != 0)
+        return NULL;
+    memcpy(path, found, length + sizeof name);
+    return path;
 }
 
 PyDoc_STRVAR(create_doc,
@@ -52,7 +78,7 @@ static PyObject *core_create(PyObject *self, PyObject *args) {
     const char *buffer;
     Py_ssize_t bytes;
     struct plan plan;
-    struct create_request request = {.plan = &plan};
+    struct create_request request = {.plan = &plan, .program = container_program()};
     struct watcher watcher = {.call = Py_None};
     int every = 1;
     if (!PyArg_ParseTuple(args, "y#iiiyyy|Op:create", &buffer, &bytes, &request.listener,

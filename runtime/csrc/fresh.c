@@ -1,0 +1,144 @@
+// A container process that is not a copy of the runtime.
+//
+// fork(2) copies the page tables of whoever calls, and each page that either side writes to
+// afterwards is copied in a fault of its own: microseconds each, milliseconds for an interpreter of
+// 200 MB. So the process borrows our memory for the moment that it takes it to execute a program of
+// a few pages (container/), and is given its plan in a file in memory. What it holds while it waits
+// for start is its own too, and nothing of ours can be read there.
+#include "fresh.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ULL
+#endif
+
+// With a stack of its own, or what it calls would lie where we return to.
+static long clone_and_call(struct clone_args *args, void (*call)(void *), void *with) {
+#if defined __x86_64__
+    long result;
+    __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\t"
+                     "mov %[with], %%rdi\n\tcall *%[call]\n\thlt\n1:"
+                     : "=a"(result)
+                     : "0"((long)SYS_clone3), "D"(args),
+                       "S"(sizeof *args), [call] "r"(call), [with] "r"(with)
+                     : "rcx", "r11", "memory");
+    if (result >= 0)
+        return result;
+    errno = (int)-result;
+    return -1;
+#elif defined __aarch64__
+    register long x8 __asm__("x8") = SYS_clone3;
+    register long x0 __asm__("x0") = (long)args;
+    register long x1 __asm__("x1") = (long)sizeof *args;
+    __asm__ volatile("svc 0\n\tcbnz x0, 1f\n\tmov x0, %[with]\n\tblr %[call]\n\t"
+                     "brk 1\n1:"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), [call] "r"(call), [with] "r"(with)
+                     : "memory", "x30");
+    if (x0 >= 0)
+        return x0;
+    errno = (int)-x0;
+    return -1;
+#else
+    (void)args, (void)call, (void)with;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static void execute(void *with) {
+    struct fresh *fresh = with;
+    const struct context *context = fresh->context;
+    // In our own table of descriptors by now, not the runtime's.
+    fcntl(fresh->file, F_SETFD, 0);
+    for (size_t i = 0; i < sizeof fresh->ours / sizeof *fresh->ours; i++)
+        if (fresh->ours[i] >= 0)
+            fcntl(fresh->ours[i], F_SETFD, 0);
+    for (uint32_t slot = 0; slot < context->slot_count; slot++)
+        if (context->slots[slot])
+            fcntl(context->slots[slot] - 1, F_SETFD, 0);
+    char name[] = "container", where[] = "in its cgroup";
+    char *argv[] = {name, fresh->number, context->in_cgroup ? where : NULL, NULL};
+    char *environment[] = {NULL};
+    execve(fresh->program, argv, environment);
+    fresh->error = errno;
+    _exit(127);
+}
+
+pid_t clone_fresh(struct clone_args *args, struct fresh *fresh) {
+    _Alignas(16) char stack[8192];
+    // None of our signal handlers may run in it.
+    args->flags |= CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND;
+    args->stack = (uint64_t)(uintptr_t)stack;
+    args->stack_size = sizeof stack;
+    fresh->error = 0;
+    pid_t pid = (pid_t)clone_and_call(args, execute, fresh);
+    if (pid > 0 && fresh->error) {
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        errno = fresh->error;
+        return -1;
+    }
+    return pid;
+}
+
+int write_given(struct fresh *fresh, struct given *given) {
+    enum { ALIGNED = 8, PAGE = 65536 }; // the largest page there is
+    static const char nothing[ALIGNED];
+    const struct context *context = fresh->context;
+    struct iovec parts[16];
+    int count = 0;
+    uint32_t at = 0;
+    const struct {
+        uint32_t *offset;
+        const void *bytes;
+        size_t size;
+    } all[] = {
+        {NULL, given, sizeof *given},
+        {&given->slots, context->slots, context->slot_count * sizeof *context->slots},
+        {&given->plan, context->plan->header, context->plan->header->bytes},
+        {&given->id, context->id, strlen(context->id) + 1},
+        {&given->bundle, context->bundle, strlen(context->bundle) + 1},
+        {&given->members, context->members, strlen(context->members) + 1},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i].offset)
+            *all[i].offset = at;
+        parts[count++] = (struct iovec){(void *)(uintptr_t)all[i].bytes, all[i].size};
+        at += (uint32_t)all[i].size;
+        uint32_t gap = -at % ALIGNED;
+        parts[count++] = (struct iovec){(void *)(uintptr_t)nothing, gap};
+        at += gap;
+    }
+    given->bytes = sizeof *given;
+    given->console = context->console;
+    given->keep = context->keep;
+    given->is_watched = context->is_watched;
+    given->runtime_mount = context->own_mount;
+    given->slot_count = context->slot_count;
+    given->plan_bytes = context->plan->header->bytes;
+    given->made = (at + PAGE - 1) / PAGE * PAGE;
+    int file = (int)syscall(SYS_memfd_create, "container", 1 /* MFD_CLOEXEC */);
+    if (file < 0)
+        return errno;
+    ssize_t written = -1;
+    if (ftruncate(file, (off_t)(given->made + made_bytes())) == 0)
+        written = writev(file, parts, count);
+    if (written != (ssize_t)at) {
+        int error = written < 0 ? errno : EIO;
+        close(file);
+        return error;
+    }
+    fresh->file = file;
+    fresh->made = given->made;
+    print_decimal(fresh->number, (uint64_t)file);
+    return 0;
+}
