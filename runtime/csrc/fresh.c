@@ -6,9 +6,11 @@
 // a few pages (container/), and is given its plan in a file in memory. What it holds while it waits
 // for start is its own too, and nothing of ours can be read there.
 #include "fresh.h"
+#include "mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -68,7 +70,7 @@ static void execute(void *with) {
     char name[] = "container", where[] = "in its cgroup";
     char *argv[] = {name, fresh->number, context->in_cgroup ? where : NULL, NULL};
     char *environment[] = {NULL};
-    execve(fresh->program, argv, environment);
+    syscall(SYS_execveat, fresh->image, "", argv, environment, EMPTY_PATH);
     fresh->error = errno;
     _exit(127);
 }
@@ -88,6 +90,13 @@ pid_t clone_fresh(struct clone_args *args, struct fresh *fresh) {
         return -1;
     }
     return pid;
+}
+
+// In a mount that is nowhere and cannot be written to. Who enters a container can be looked at
+// there, and what it is executing can be opened by /proc/<pid>/exe (CVE-2019-5736).
+bool open_image(struct fresh *fresh, const char *program) {
+    fresh->image = clone_with(AT_FDCWD, program, MOUNT_ATTR_RDONLY, false);
+    return fresh->image >= 0;
 }
 
 int write_given(struct fresh *fresh, struct given *given) {

@@ -20,7 +20,7 @@ struct given {
 };
 
 struct fresh {
-    const char *program;
+    int image; // the program, or -1
     const struct context *context;
     int file;      // or -1
     uint32_t made; // where in it the notes are of what it makes
@@ -28,6 +28,9 @@ struct fresh {
     int error;
     char number[24];
 };
+
+// Whether there is such a program, and the privilege to execute it safely.
+bool open_image(struct fresh *fresh, const char *program);
 
 // Writes the file; 0 or an errno. `given` has what is not in the context.
 int write_given(struct fresh *fresh, struct given *given);

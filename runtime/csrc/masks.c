@@ -18,7 +18,7 @@ static int new_mask(struct context *context, const struct op *op, int sort) {
     if (context->masks[sort])
         return clone_tree(context->masks[sort] - 1, "", false);
     if (sort == OF_FILE)
-        return clone_with(context->null, MOUNT_ATTR_RDONLY, false);
+        return clone_with(context->null, "", MOUNT_ATTR_RDONLY, false);
     const struct filesystem empty = {
         .type = "tmpfs",
         .source = "tmpfs",
@@ -63,7 +63,7 @@ int op_readonly(struct context *context, const struct op *op) {
     int target = open_in_root(context, plan_string(context->plan, op->path), O_PATH);
     if (target < 0)
         return is_absent(errno) ? 0 : errno;
-    int fd = clone_with(target, MOUNT_ATTR_RDONLY, true);
+    int fd = clone_with(target, "", MOUNT_ATTR_RDONLY, true);
     int error = fd < 0 ? errno : put(fd, target);
     if (fd >= 0)
         close(fd);

@@ -83,15 +83,15 @@ int clone_tree(int directory, const char *path, bool recursive) {
     return (int)syscall(SYS_open_tree, directory, path, flags);
 }
 
-// A copy of the mount that `fd` is, with attributes; -1 with errno.
-int clone_with(int fd, uint64_t attributes, bool recursive) {
+// A copy of the mount at a path, as clone_tree makes it, with attributes; -1 with errno.
+int clone_with(int directory, const char *path, uint64_t attributes, bool recursive) {
     struct mount_attr attr = {.attr_set = attributes};
     unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | EMPTY_PATH | (recursive ? RECURSIVE : 0);
-    int copy = (int)syscall(OPEN_TREE_ATTR, fd, "", flags, &attr, sizeof attr);
+    int copy = (int)syscall(OPEN_TREE_ATTR, directory, path, flags, &attr, sizeof attr);
     if (copy >= 0)
         return copy;
     // Before Linux 6.15.
-    copy = clone_tree(fd, "", recursive);
+    copy = clone_tree(directory, path, recursive);
     int error = copy < 0 ? errno : set_attributes(copy, attributes, 0, 0, recursive);
     if (error && copy >= 0) {
         close(copy);

@@ -30,7 +30,7 @@ int slot_read(const struct context *context, uint32_t slot);
 int slot_keep(struct context *context, uint32_t slot, int fd); // 0 or an errno; closes fd then
 
 int clone_tree(int directory, const char *path, bool recursive);
-int clone_with(int fd, uint64_t attributes, bool recursive);
+int clone_with(int directory, const char *path, uint64_t attributes, bool recursive);
 int set_attributes(int fd, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive);
 int set_id_mapping(int fd, int user_namespace, bool recursive);
 int put(int mount_fd, int target);

@@ -325,18 +325,19 @@ static struct outcome make_by_helper(struct context *context, int sync[2], int l
 
 // By executing a program our privileges stay as they are only if they come from being root. And
 // from inside of a new user namespace, in which root is nobody yet, not even then.
-static bool can_be_fresh(const struct create_request *request) {
+static bool can_be_fresh(const struct create_request *request, struct fresh *fresh) {
 #if defined __SANITIZE_ADDRESS__
+    (void)request, (void)fresh;
     return false; // that program would be without it
 #else
-    return request->program && geteuid() == 0;
+    return request->program && geteuid() == 0 && open_image(fresh, request->program);
 #endif
 }
 
 static struct outcome make_process(struct context *context, const struct create_request *request,
                                    int sync[2], struct fresh *fresh, int *pidfd) {
     const int listener = request->listener;
-    const bool by_fresh = can_be_fresh(request);
+    const bool by_fresh = can_be_fresh(request, fresh);
     const bool by_helper = has_stage(context->plan, STAGE_JOIN) ||
                            (by_fresh && context->plan->header->namespaces & CLONE_NEWUSER);
     struct outcome outcome = {.op = UINT32_MAX};
@@ -481,7 +482,7 @@ void create_container(const struct create_request *request, struct create_result
         return;
     }
     context.pointers = (char **)(void *)((char *)context.slots + slots);
-    struct fresh fresh = {.program = request->program, .context = &context, .file = -1};
+    struct fresh fresh = {.image = -1, .context = &context, .file = -1};
     int sync[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) != 0) {
         result->outcome.error = errno;
@@ -516,6 +517,8 @@ void create_container(const struct create_request *request, struct create_result
     }
     if (fresh.file >= 0)
         close(fresh.file);
+    if (fresh.image >= 0)
+        close(fresh.image);
     close_made(&context);
 }
 
