@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUSYBOX = shutil.which("busybox")
+MAPPED = [{"containerID": 0, "hostID": 100000, "size": 65536}]
 CREATE = [
     "creating", "compiled", "prepared", "cloned", "adopted", "mounted", "hooked", "entered",
     "created",
@@ -272,3 +275,53 @@ def test_creates_in_two_threads_run_side_by_side(made: Made, tmp_path: Path) -> 
         finally:
             for each in containers:
                 each.delete(force=True)
+
+
+BALLAST = """
+import resource, sys
+from seatrial.oci import Container
+
+ballast = b"x" * (int(sys.argv[1]) << 20)
+faults = []
+for number in range(5):
+    container = Container(f"{sys.argv[2]}-{number}", bundle=sys.argv[3], root=sys.argv[4])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    container.create()
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    with open(f"/proc/{container.pid}/status") as lines:
+        kept = {line.split()[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+    container.delete(force=True)
+print(min(faults), kept["VmSize:"], kept["VmPTE:"])
+"""
+
+
+def of_ballast(made: Made, megabytes: int) -> list[int]:
+    """Return the caller's page faults in a create, and what its process holds, in kB."""
+    words = [str(megabytes), made.container.id, str(made.bundle), str(made.bundle / "state")]
+    done = subprocess.run(
+        [sys.executable, "-c", BALLAST, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.parametrize("members", [{}, {"uidMappings": MAPPED, "gidMappings": MAPPED}])
+def test_a_large_interpreter_creates_as_a_small_one_does(
+    made: Made, members: dict[str, Any]
+) -> None:
+    # No page of the caller's is copied, or marked to be, and no page table: that takes 10 ms.
+    for each in (made.bundle, *made.bundle.parents):
+        each.chmod(each.stat().st_mode | 0o111)
+    namespaces = [{"type": kind} for kind in ("mount", "pid", *(("user",) if members else ()))]
+    linux = {"cgroupsPath": f"/seatrial-gaps/{made.container.id}", "namespaces": namespaces}
+    (made.bundle / "rootfs" / "dev").mkdir()
+    made.configure(
+        "true",
+        mounts=[{"destination": "/dev", "type": "tmpfs", "source": "dev"}],
+        linux=linux | members,
+    )
+    small, large = of_ballast(made, 1), of_ballast(made, 200)
+    assert large[1] == small[1] < 4096, "the process has nothing of the interpreter"
+    assert large[2] < 100
+    assert abs(large[0] - small[0]) < 20
+    assert large[0] < 40

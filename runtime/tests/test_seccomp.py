@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from seatrial.oci import libseccomp, seccomp
+from seatrial.oci import filter_shape, libseccomp, seccomp
 from seatrial.oci.config import Config, Seccomp
 from seatrial.oci.errors import ConfigError
 
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 
 X86_64 = 0xC000003E
 ALLOW = 0x7FFF0000
+I386 = 0x40000003
 ERRNO = 0x00050000
+#: personality, clone, socket, read, mmap, getcwd; x86_64's and i386's numbers
+CALLS_WITH_ARGUMENTS = {135, 56, 41, 0, 9, 79, 136, 120, 359, 102, 3, 90, 192, 183}
 
 
 def filter_of(**members: object) -> Seccomp:
@@ -119,20 +125,136 @@ def test_of_comparisons_of_one_argument_any_will_do() -> None:
     assert not denied([entry(args=args)], GETCWD, 8)
 
 
-def test_a_binary_tree_decides_like_a_list_and_in_fewer_steps() -> None:
-    names = [each for each in ALL_CALLS if libseccomp.syscall_number(each) is not None]
-    wanted = filter_of(
+def compared(program: bytes) -> set[int]:
+    """Return all that a filter compares something with, and what is next to that."""
+    values = {value for _, _, _, value in struct.iter_unpack("=HBBI", program)}
+    return {near for value in values for near in (value - 1, value, value + 1) if near >= 0}
+
+
+def differences(
+    wanted: Seccomp, arguments: Iterable[tuple[int, ...]], numbers: Iterable[int] = ()
+) -> list[object]:
+    """Return where the filter that is loaded decides other than libseccomp's own."""
+    original, shaped = seccomp.made_by_libseccomp(wanted), seccomp.build(wanted)
+    borders = {each for each in compared(original) | compared(shaped) if each < 2**32}
+    asked = {*numbers, *borders, *CALLS_WITH_ARGUMENTS, 2**30, 2**31, 2**32 - 1}
+    given = [(), *arguments]
+    return [
+        (architecture, number, each)
+        for architecture in (X86_64, I386, 0xC00000B7, 0)
+        for number in sorted(asked)
+        for each in (given if number in CALLS_WITH_ARGUMENTS else [()])
+        if execute(original, number, *each, architecture=architecture)
+        != execute(shaped, number, *each, architecture=architecture)
+    ]
+
+
+def profile() -> Seccomp:
+    """Return a profile as engines have them: 400 calls, some for certain arguments alone."""
+    resolve = libseccomp.library().seccomp_syscall_resolve_num_arch
+    resolve.restype, resolve.argtypes = ctypes.c_char_p, [ctypes.c_uint32, ctypes.c_int]
+    found = (resolve(architecture, n) for architecture in (X86_64, I386) for n in range(500))
+    names = list(dict.fromkeys(each.decode() for each in found if each))
+    return filter_of(
         defaultAction="SCMP_ACT_ERRNO",
+        defaultErrnoRet=38,
+        architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
         syscalls=[
-            {"names": names[::2], "action": "SCMP_ACT_ALLOW"},
-            {"names": names[1::4], "action": "SCMP_ACT_KILL_PROCESS"},
+            {"names": [n for n in names if n not in {"personality", "clone", "socket"}][3:403],
+             "action": "SCMP_ACT_ALLOW"},
+            *(
+                {"names": ["personality"], "action": "SCMP_ACT_ALLOW",
+                 "args": [{"index": 0, "value": value, "op": "SCMP_CMP_EQ"}]}
+                for value in (0, 8, 0x20000, 0x20008, 0xFFFFFFFF)
+            ),
+            {"names": ["clone"], "action": "SCMP_ACT_ALLOW",
+             "args": [{"index": 0, "value": 0x7E020000, "valueTwo": 0,
+                       "op": "SCMP_CMP_MASKED_EQ"}]},
+            {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 22,
+             "args": [{"index": 0, "value": 16, "op": "SCMP_CMP_EQ"},
+                      {"index": 2, "value": 2**33 + 9, "op": "SCMP_CMP_GE"}]},
         ],
+    )  # fmt: skip
+
+
+def test_a_profile_decides_like_libseccomps_filter_for_every_call() -> None:
+    edges = (
+        0,
+        7,
+        8,
+        9,
+        16,
+        0x20000,
+        0x20008,
+        0x7E020000,
+        0x20000000,
+        2**32 - 1,
+        2**33 + 9,
+        2**64 - 1,
     )
-    tree = seccomp.build(wanted)
-    linear = seccomp.build(wanted, binary_tree=False)
+    arguments = [(one, 0, other) for one in edges for other in (0, 2**33 + 8, 2**33 + 9, 2**40)]
+    numbers = (*range(600), *range(2**30, 2**30 + 600))
+    assert differences(profile(), arguments, numbers) == []
+
+
+def test_a_profile_is_a_search_for_runs_of_neighbours() -> None:
+    wanted = profile()
+    assert len(seccomp.build(wanted)) < len(seccomp.made_by_libseccomp(wanted)) / 4
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "names": st.lists(st.sampled_from(["read", "clone", "socket", "mmap", "getcwd"]),
+                                  min_size=1, max_size=3, unique=True),
+                "action": st.sampled_from(["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_LOG"]),
+                "args": st.lists(
+                    st.fixed_dictionaries(
+                        {
+                            "index": st.integers(0, 2),
+                            "value": st.sampled_from([0, 1, 7, 2**32, 2**33 + 7]),
+                            "valueTwo": st.sampled_from([0, 1, 2**32]),
+                            "op": st.sampled_from([*libseccomp.OPERATORS]),
+                        }
+                    ),
+                    max_size=3,
+                    unique_by=lambda each: each["index"],
+                ),
+            }
+        ),
+        max_size=6,
+    ),
+    st.lists(st.tuples(*[st.sampled_from([0, 1, 6, 7, 8, 2**32, 2**32 + 1, 2**33 + 7])] * 3),
+             max_size=5),
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_any_rules_decide_like_libseccomps_filter(
+    entries: list[dict[str, Any]], arguments: list[tuple[int, ...]]
+) -> None:
+    wanted = filter_of(defaultAction="SCMP_ACT_TRACE", syscalls=entries,
+                       architectures=["SCMP_ARCH_X86"])  # fmt: skip
+    try:
+        found = differences(wanted, arguments)
+    except ConfigError:  # entries that contradict one another
+        found = []
+    assert found == []
+
+
+def test_what_is_no_filter_of_libseccomps_is_left_as_it_is() -> None:
+    one = struct.pack("<HBBI", 0x20, 0, 0, 0) + struct.pack("<HBBI", 0x16, 0, 0, 0)
+    for program in (b"", one, struct.pack("<HBBI", 0x15, 200, 200, 7)):
+        assert filter_shape.reshaped(program) == program
+
+
+def test_a_binary_tree_decides_like_a_list() -> None:
+    tree = seccomp.made_by_libseccomp(profile())
+    linear = seccomp.made_by_libseccomp(profile(), binary_tree=False)
     for number in range(600):
-        assert execute(tree, number) == execute(linear, number)
-    assert execute(tree, 0, architecture=0x40000003) == execute(linear, 0, architecture=0x40000003)
+        for architecture in (X86_64, I386):
+            assert execute(tree, number, architecture=architecture) == execute(
+                linear, number, architecture=architecture
+            )
 
 
 def test_the_calls_of_another_architecture_are_filtered_by_its_own_numbers() -> None:

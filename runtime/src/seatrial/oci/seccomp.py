@@ -1,11 +1,11 @@
-"""The seccomp filter, compiled once by libseccomp into the plan (config-linux.md, "Seccomp")."""
+"""The seccomp filter, made once by libseccomp and put into shape (config-linux.md, "Seccomp")."""
 
 from __future__ import annotations
 
 import errno
 from typing import TYPE_CHECKING
 
-from seatrial.oci import libseccomp
+from seatrial.oci import filter_shape, libseccomp
 from seatrial.oci import listener as listeners
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.libseccomp import ACTIONS, ARCHITECTURES, OPERATORS, Comparison, Filter
@@ -94,8 +94,20 @@ def action_of(name: str, number: int | None, action_at: str, number_at: str) -> 
     return ACTIONS[name] | (errno.EPERM if number is None else number)
 
 
-def build(seccomp: Seccomp, *, binary_tree: bool = True) -> bytes:
+def build(seccomp: Seccomp) -> bytes:
     """Return the filter program: ``struct sock_filter``, eight bytes each."""
+    program = filter_shape.reshaped(made_by_libseccomp(seccomp))
+    if len(program) > _MAX_INSTRUCTIONS * _INSTRUCTION_BYTES:
+        raise ConfigError(
+            f"{BASE}/syscalls",
+            f"make a filter of {len(program) // _INSTRUCTION_BYTES} instructions, "
+            f"the kernel takes {_MAX_INSTRUCTIONS}",
+        )
+    return program
+
+
+def made_by_libseccomp(seccomp: Seccomp, *, binary_tree: bool = True) -> bytes:
+    """Return libseccomp's own filter, as it is."""
     default = action_of(
         seccomp.default_action,
         seccomp.default_errno_ret,
@@ -118,14 +130,7 @@ def build(seccomp: Seccomp, *, binary_tree: bool = True) -> bytes:
                 )
         for number in range(len(seccomp.syscalls)):
             _add(filter_, seccomp, number, default)
-        program = filter_.export()
-    if len(program) > _MAX_INSTRUCTIONS * _INSTRUCTION_BYTES:
-        raise ConfigError(
-            f"{BASE}/syscalls",
-            f"make a filter of {len(program) // _INSTRUCTION_BYTES} instructions, "
-            f"the kernel takes {_MAX_INSTRUCTIONS}",
-        )
-    return program
+        return filter_.export()
 
 
 def _add(filter_: Filter, seccomp: Seccomp, number: int, default: int) -> None:
