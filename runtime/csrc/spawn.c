@@ -245,7 +245,7 @@ static pid_t clone_process(struct context *context, struct clone_args *args, str
 struct relay {
     struct outcome outcome;
     pid_t pid;
-    bool in_cgroup;
+    int32_t in_cgroup;
 };
 
 // Enters the existing namespaces, then makes the container process, as a sibling of itself so that
@@ -315,7 +315,7 @@ static struct outcome make_by_helper(struct context *context, int sync[2], int l
             ;
         outcome = relay.outcome;
         context->pid = relay.pid;
-        context->in_cgroup = relay.in_cgroup;
+        context->in_cgroup = relay.in_cgroup != 0;
         if (!outcome.error && (*pidfd = (int)syscall(SYS_pidfd_open, context->pid, 0)) < 0)
             outcome = (struct outcome){.error = errno, .op = UINT32_MAX};
     }

@@ -405,6 +405,16 @@ CALL(ssize_t, write, int fd, const void *data, size_t bytes) {
     return done((long)bytes);
 }
 
+CALL(ssize_t, writev, int fd, const struct iovec *parts, int count) {
+    (void)fd;
+    long bytes = 0;
+    for (int i = 0; i < count; i++) {
+        touch(parts[i].iov_base, parts[i].iov_len);
+        bytes += (long)parts[i].iov_len;
+    }
+    return done(bytes);
+}
+
 CALL(ssize_t, sendfile, int to, int from, long *offset, size_t bytes) {
     (void)to, (void)from, (void)offset;
     return done(one_in(2) ? 0 : (long)(kernel_random() % (bytes + 1)));
