@@ -70,9 +70,10 @@ ARTIFACTS = (
             ("runtime/csrc", "runtime/csrc/container"),
             "runtime/src/seatrial/oci/bin/container",
             (
-                *("-static", "-nostdlib", "-fno-stack-protector", "-ffunction-sections", "-s"),
-                *("-fno-tree-loop-distribute-patterns", "-fno-pie", "-no-pie", "-fno-asynchronous-unwind-tables"),
-                *("-Wl,--gc-sections,-z,noseparate-code,--build-id=none",),
+                *("-static", "-nostdlib", "-fno-pie", "-no-pie", "-s", "-ffunction-sections"),
+                *("-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
+                *("-fno-tree-loop-distribute-patterns", "-Wl,--gc-sections"),
+                "-Wl,-z,noseparate-code,--build-id=none",
             ),
             "gcc libc6-dev",
         )

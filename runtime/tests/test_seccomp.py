@@ -219,7 +219,6 @@ def test_a_profile_is_a_search_for_runs_of_neighbours() -> None:
                         }
                     ),
                     max_size=3,
-                    unique_by=lambda each: each["index"],
                 ),
             }
         ),
