@@ -57,7 +57,7 @@ def _config(request: CreateRequest, image: Config) -> Config:
     made.labels = {**(image.labels or {}), **(request.labels or {})}
     given = {each.partition("=")[0] for each in request.env or ()}
     inherited = [each for each in image.env or () if each.partition("=")[0] not in given]
-    made.env = [*(request.env or ()), *inherited]
+    made.env = [*(request.env or ()), *inherited] or None
     for name in ("user", "working_dir", "stop_signal", "healthcheck", "stop_timeout", "shell"):
         if not getattr(made, name):
             setattr(made, name, getattr(image, name))

@@ -360,10 +360,7 @@ class Lifecycle:
             self._cancel_restart(container)
             return
         if not container.record.state.running:
-            raise Conflict(
-                f"Cannot kill container: {container.record.id}: Container "
-                f"{container.record.id} is not running"
-            )
+            raise Conflict(f"Container {container.record.id} is not running")
         if number == signals.SIGKILL:
             container.record.stopped_by_hand = True
         gone = container.next_exit()

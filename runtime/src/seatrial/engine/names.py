@@ -54,7 +54,7 @@ def volume_name(given: str) -> str:
     """Return a volume's name if it can be one; it becomes the name of a folder."""
     if not _VOLUME.fullmatch(given):
         raise BadRequest(
-            f'"{given}" includes invalid characters for a local volume name, only "{PATTERN}" are '
+            f'create {given}: "{given}" includes invalid characters for a local volume name, only "{PATTERN}" are '
             "allowed. If you intended to pass a host directory, use absolute path"
         )
     if len(given) == 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.engine import clock, creation, describing, limits, processes, selecting, usage
 from seatrial.engine.api import http
-from seatrial.engine.errors import BadRequest, Conflict
+from seatrial.engine.errors import BadRequest, Conflict, NotFound
 from seatrial.engine.payloads import CreateRequest, UpdateRequest
 
 if TYPE_CHECKING:
@@ -139,7 +139,11 @@ class Containers:
         return http.done()
 
     async def _kill(self, request: web.Request) -> web.StreamResponse:
-        await self._lifecycle.kill(self._container(request), request.query.get("signal", ""))
+        named = request.match_info["id"]
+        try:
+            await self._lifecycle.kill(self._container(request), request.query.get("signal", ""))
+        except (Conflict, NotFound) as error:
+            raise type(error)(f"Cannot kill container: {named}: {error}") from None
         return http.done()
 
     async def _pause(self, request: web.Request) -> web.StreamResponse:
