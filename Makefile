@@ -135,6 +135,12 @@ suite-reference: setup ## run the suite's chapter on runtime.md on seatrial-oci
 	@echo "== running the suite on the reference runtime"
 	$(BIN)/seatrial test --runtime $(REFERENCE) --requirement runtime $(ARGS)
 
+# Twice the whole suite: not for every day.
+.PHONY: suite-warm
+suite-warm: setup ## run the suite on seatrial-oci with and without kept plans, and compare: ARGS="--profile quick"
+	@echo "== running the suite on the reference runtime, cold and warm"
+	$(BIN)/python runtime/tests/kept/suite.py $(ARGS)
+
 .PHONY: engine-packages
 engine-packages:
 	@missing=()
