@@ -289,6 +289,8 @@ mutants: setup ## spoil the reference runtime in every way of the catalogue: the
 fuzz: setup ## fuzz all that reads plans, JSON and state: SECONDS=N SEED=N; `make test` does a little
 	@echo "== fuzzing for $(SECONDS) seconds"
 	PYTHONPATH=runtime/tests/attacks/src $(BIN)/python runtime/tests/fuzz/budget.py --seconds $(SECONDS) --seed $(SEED)
+	echo "== fuzzing kept plans"
+	$(BIN)/python runtime/tests/kept/fuzzing.py --iterations $$(($(SECONDS) * 10000)) --seed $(SEED)
 
 .PHONY: sanitize
 sanitize: setup ## run the runtime's tests with an executor and a launcher that sanitizers watch

@@ -170,6 +170,14 @@ static bool is_config(const struct slot *slot, const char *bundle) {
     return same;
 }
 
+const char *slot_facts(const void *slot) {
+    return section(slot, FACTS);
+}
+
+size_t slot_facts_bytes(const void *slot) {
+    return ((const struct slot *)slot)->sections[FACTS].bytes;
+}
+
 // Whether all that the plan was made of is the same.
 static bool is_current(const struct slot *slot, const struct call *call, const char *bundle) {
     struct caller caller;
@@ -177,10 +185,11 @@ static bool is_current(const struct slot *slot, const struct call *call, const c
            says(slot, ROOT, call->root, strlen(call->root)) &&
            says(slot, BUNDLE, bundle, strlen(bundle)) && find_caller(&caller) &&
            says(slot, CALLER, &caller, sizeof caller) && is_config(slot, bundle) &&
-           facts_hold(section(slot, FACTS), slot->sections[FACTS].bytes, call->id);
+           facts_hold(slot_facts(slot), slot_facts_bytes(slot), call->id);
 }
 
-static bool bind_plan(const struct slot *slot, const char *id, struct plan *plan) {
+bool bind_plan(const void *slot_content, const char *id, struct plan *plan) {
+    const struct slot *slot = slot_content;
     const char *why, *from = section(slot, TEMPLATE);
     size_t bytes = slot->sections[TEMPLATE].bytes;
     size_t room = plan_bind(from, bytes, id, NULL, &why);

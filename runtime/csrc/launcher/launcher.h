@@ -83,7 +83,11 @@ struct kept {
 bool find_kept(const struct call *call, struct kept *kept);
 // What find_kept trusts no file to be.
 bool is_slot(const void *content, size_t bytes);
+const char *slot_facts(const void *slot);
+size_t slot_facts_bytes(const void *slot);
 bool facts_hold(const char *facts, size_t bytes, const char *id);
+// Makes the plan for an id of a slot's template; the memory is from malloc(3).
+bool bind_plan(const void *slot, const char *id, struct plan *plan);
 
 // launcher.c: becomes the same command once more, executed where no container can write to it;
 // returns where it is there already, or that cannot be had
