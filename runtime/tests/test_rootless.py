@@ -37,6 +37,7 @@ class Rootless:
         self.environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "XDG_RUNTIME_DIR": str(bundle / "run"),
+            "SEATRIAL_OCI_CACHE": "off",
         }
 
     def call(

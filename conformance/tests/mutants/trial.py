@@ -35,6 +35,7 @@ SHORT_S, LONG_S = 4, 20
 VIEWS = ("auto", "v2")
 WRAPPER = """\
 #!/bin/sh
+export SEATRIAL_OCI_CACHE=off
 # No plan that is kept from a mutant may serve the runtime, nor the other way round.
 export SEATRIAL_OCI_CACHE=off
 before=

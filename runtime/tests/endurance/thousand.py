@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.oci import Container
+from seatrial.oci import Container, kept
 from seatrial.oci.errors import OCIError
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def inventory(place: Place) -> dict[str, set[str]]:
         "cgroups": cgroups(place),
         "processes": processes(),
         "namespaces": namespaces(),
-        "state": set(os.listdir(place.root)),
+        "state": set(os.listdir(place.root)) - {kept.FOLDER},
         "keys": {line for line in lines("/proc/keys") if place.cgroup[1:] in line},
         "descriptors": set(os.listdir("/proc/self/fd")),
     }

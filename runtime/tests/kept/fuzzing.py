@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from seatrial.oci import kept, runtime
 
@@ -30,16 +31,15 @@ def build(folder: Path, csrc: Path) -> Path:
 def slots(folder: Path) -> list[Path]:
     """Return slots that differ, to start from."""
     found = []
-    for number, members in enumerate(
-        (
-            {"linux": {"namespaces": [{"type": "mount"}]}},
-            {"linux": {"cgroupsPath": "/seatrial-fuzz/one", "namespaces": [{"type": "pid"}],
-                       "resources": {"memory": {"limit": 1 << 28}}},
-             "annotations": {"a": "b"}, "root": {"path": "rootfs", "readonly": True}},
-            {"process": {"cwd": "/", "args": ["/x"], "capabilities": {"bounding": ["CAP_NONE"]}},
-             "linux": {"namespaces": [{"type": each} for each in ("mount", "pid", "ipc")]}},
-        )
-    ):  # fmt: skip
+    differing: tuple[dict[str, Any], ...] = (
+        {"linux": {"namespaces": [{"type": "mount"}]}},
+        {"linux": {"cgroupsPath": "/seatrial-fuzz/one", "namespaces": [{"type": "pid"}],
+                   "resources": {"memory": {"limit": 1 << 28}}},
+         "annotations": {"a": "b"}, "root": {"path": "rootfs", "readonly": True}},
+        {"process": {"cwd": "/", "args": ["/x"], "capabilities": {"bounding": ["CAP_NONE"]}},
+         "linux": {"namespaces": [{"type": each} for each in ("mount", "pid", "ipc")]}},
+    )  # fmt: skip
+    for number, members in enumerate(differing):
         bundle = folder / f"bundle{number}"
         (bundle / "rootfs").mkdir(parents=True)
         config = {"ociVersion": "1.3.0", "root": {"path": "rootfs"}, **members}
@@ -61,7 +61,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         program = build(folder, options.sources)
-        command = [program, str(options.iterations), str(options.seed), *slots(folder)]
+        command = [str(program), str(options.iterations), str(options.seed)]
+        command += map(str, slots(folder))
         return subprocess.run(command, check=False).returncode
 
 

@@ -37,6 +37,9 @@ options
   --rootless BOOL       true, false or auto (default)
   --debug, --version, --help
 
+environment
+  SEATRIAL_OCI_CACHE=off   keep no plans, and use none that is kept
+
 "seatrial-oci COMMAND --help" tells about one command
 """
 
