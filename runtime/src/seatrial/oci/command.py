@@ -38,7 +38,7 @@ options
   --debug, --version, --help
 
 environment
-  SEATRIAL_OCI_CACHE=off   keep no plans, and use none that is kept
+  SEATRIAL_OCI_CACHE=on   keep plans, and use those that are kept
 
 "seatrial-oci COMMAND --help" tells about one command
 """

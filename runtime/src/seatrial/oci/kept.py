@@ -29,7 +29,7 @@ MAGIC, VERSION = 0x544F4C53, 1
 MOST_BYTES, MOST_SLOTS = 4 << 20, 64
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 HAS_PROCESS = 1
-#: In the environment of a command: ``off`` keeps no plans, and uses none.
+#: In the environment of a command: ``on`` keeps plans, and uses those that are kept.
 SWITCH = "SEATRIAL_OCI_CACHE"
 _HEADER, _FLAGS = struct.Struct("<4IQ"), struct.Struct("<Q")
 _PLACE = struct.Struct("<2I")
@@ -39,7 +39,7 @@ _SECTIONS, _BUNDLE = 10, 2
 
 def is_off() -> bool:
     """Whether the caller wants no plan to be kept, nor a kept one to be used."""
-    return os.environ.get(SWITCH) == "off"
+    return os.environ.get(SWITCH) != "on"
 
 
 def obstacle(source: Source) -> str | None:

@@ -3,8 +3,8 @@ usage: seatrial-oci keep [--bundle DIR] [--no-new-keyring]
        seatrial-oci keep --list | --forget
 
 Compile a bundle's config and keep the plan: create and run then make containers of it without
-starting Python, as long as all that it depends on is as it was. They keep plans by themselves too;
-with SEATRIAL_OCI_CACHE=off in the environment they neither keep nor use any.
+starting Python, as long as all that it depends on is as it was. They do so only with
+SEATRIAL_OCI_CACHE=on in the environment, and then keep plans by themselves too.
 
   -b, --bundle DIR    the bundle (default: the working directory)
   --no-new-keyring    for create and run with this option
