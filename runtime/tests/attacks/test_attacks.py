@@ -189,7 +189,8 @@ def test_what_we_execute_cannot_be_written_to_from_a_pid_namespace_that_we_enter
         python = victim.parent / "python3"
         # What the process itself executes, for its moment.
         container = Path(_core.__file__).parent / "bin" / "container"
-        before = digest(python), digest(container)
+        ours = [each for each in (python, container) if each.exists()]  # none with sanitizers
+        before = [digest(each) for each in ours]
         process = {"capabilities": dict.fromkeys(SETS, EVERY)}
         pid = bundle.spy(process=process)
         waiting = bundle.write("true", paths={"pid": f"/proc/{pid}/ns/pid"})
@@ -198,7 +199,7 @@ def test_what_we_execute_cannot_be_written_to_from_a_pid_namespace_that_we_enter
         assert seen["exe"] == "opened", "it may trace all processes that it sees"
         bundle.call("delete", "--force", waiting)
         assert bundle.ask("write") == ["Read-only file system"]
-        assert (digest(python), digest(container)) == before
+        assert [digest(each) for each in ours] == before
 
 
 def test_no_directory_of_the_host_is_open_in_a_process_that_others_see(bundle: Bundle) -> None:
