@@ -54,8 +54,8 @@ def volume_name(given: str) -> str:
     """Return a volume's name if it can be one; it becomes the name of a folder."""
     if not _VOLUME.fullmatch(given):
         raise BadRequest(
-            f'create {given}: "{given}" includes invalid characters for a local volume name, only "{PATTERN}" are '
-            "allowed. If you intended to pass a host directory, use absolute path"
+            f'create {given}: "{given}" includes invalid characters for a local volume name, only '
+            f'"{PATTERN}" are allowed. If you intended to pass a host directory, use absolute path'
         )
     if len(given) == 1:
         raise BadRequest(
