@@ -18,6 +18,7 @@ from conformance.tests.mutants.catalogue import MUTANTS
 from conformance.tests.mutants.journal import Journal
 from conformance.tests.mutants.mutation import Mutant, objects, reach
 from conformance.tests.mutants.reasons import WITHOUT_MUTANT
+from conformance.tests.mutants.table import page
 from conformance.tests.mutants.trial import (
     Trial,
     outcome_of,
@@ -231,6 +232,16 @@ def test_an_outcome_is_in_the_order_of_the_catalogue_whichever_ends_first() -> N
         Trial(mutant, dict.fromkeys(mutant.rows, "killed"), 1.0) for mutant in MUTANTS.values()
     ]
     assert command.outcome(trials, [], []) == command.outcome(trials[::-1], [], [])
+
+
+def test_the_page_that_is_kept_is_that_of_the_outcome() -> None:
+    """And all in it is well."""
+    folder = Path(__file__).parents[2] / "results" / "mutants"
+    document = json.loads((folder / "mutants.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, json.loads(schema_file("mutants.json").read_text()))
+    assert page(document) == (folder / "README.md").read_text(encoding="utf-8")
+    assert document["caught"] == document["mutants"]
+    assert document["without_mutant"] == document["fails_unchanged"] == []
 
 
 def test_a_path_reaches_every_element_and_passes_by_what_has_another_form() -> None:
