@@ -21,6 +21,8 @@ REFERENCE := seatrial-oci
 # How long `make fuzz` goes on, drawn by which seed.
 SECONDS ?= 300
 SEED ?= 1
+# How long `make load` takes; `make test` does it for three seconds.
+SECONDS ?= 600
 # More arguments for `seatrial test` or pytest.
 ARGS ?=
 # Only `make lock` uses it.
@@ -307,6 +309,16 @@ attacks: setup ## try known attacks on seatrial-oci, or RUNTIME="crun runc": ARG
 thousand: setup ## let 1,000 containers live, 8 at a time, and look for what they leave
 	@echo "== a thousand containers"
 	$(BIN)/python runtime/tests/endurance/thousand.py $(ARGS)
+
+.PHONY: load
+load: setup ## load for SECONDS (600): 8 lives at once, races, state roots that are full or go away
+	@echo "== load, for $(SECONDS) seconds"
+	$(BIN)/python runtime/tests/endurance/load.py --seconds $(SECONDS) $(ARGS)
+
+.PHONY: faults
+faults: setup ## fail each system call of each operation, kill at each: 25 minutes, ARGS="--json FILE"
+	@echo "== faults at every operation"
+	$(BIN)/python runtime/tests/faults/faults.py $(ARGS)
 
 # --- Chores ------------------------------------------------------------------------------------
 

@@ -202,6 +202,9 @@ struct outcome attach_itself(struct context *context) {
         const struct op *op = &plan->ops[i];
         if (op->kind != OP_ATTACH || op->stage != STAGE_ADOPT || !(op->flags & ATTACHES_ITSELF))
             continue;
+#ifdef SEATRIAL_COUNT_OPERATIONS
+        count_operation(plan, op);
+#endif
         static const char tasks[] = "tasks";
         char path[4096];
         const char *procs = plan_string(plan, op->path);

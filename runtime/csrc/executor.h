@@ -67,8 +67,9 @@ struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, c
                          const struct names *names, struct warnings *warnings);
 
 #ifdef SEATRIAL_COUNT_OPERATIONS
-// In builds that are to show what a test has touched: csrc/fuzz/.
-void count_operation(uint32_t kind);
+// In builds that are to show what a test has touched (csrc/fuzz/, tests/faults/): `op` is about to
+// be done; NULL: none is.
+void count_operation(const struct plan *plan, const struct op *op);
 #endif
 
 // operations, by noun; each returns 0 or an errno

@@ -15,11 +15,9 @@
 
 extern char **environ;
 
-static void add(int fd, const char *text) {
-    // A memory file takes all or, out of memory, nothing: then the hook reads a cut state and
-    // fails.
-    if (write(fd, text, strlen(text)) < 0)
-        return;
+// Whether it was written; a memory file takes all or, out of memory, nothing.
+static bool add(int fd, const char *text) {
+    return write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
 
 // A file in memory, not a pipe: a hook that does not read its input must not block us.
@@ -29,21 +27,17 @@ static int state_file(const struct context *context, bool own_view) {
         return -1;
     char digits[24];
     print_decimal(digits, (uint64_t)(own_view ? getpid() : context->pid));
-    add(fd, "{\"ociVersion\":\"1.3.0\",\"id\":");
-    add(fd, context->id);
-    add(fd, ",\"status\":\"");
-    add(fd, context->status);
-    add(fd, "\"");
-    if (strcmp(context->status, "stopped") != 0) {
-        add(fd, ",\"pid\":");
-        add(fd, digits);
-    }
-    add(fd, ",\"bundle\":");
-    add(fd, context->bundle);
-    add(fd, context->members);
-    add(fd, "}");
-    lseek(fd, 0, SEEK_SET);
-    return fd;
+    bool has_pid = strcmp(context->status, "stopped") != 0;
+    if (add(fd, "{\"ociVersion\":\"1.3.0\",\"id\":") && add(fd, context->id) &&
+        add(fd, ",\"status\":\"") && add(fd, context->status) &&
+        add(fd, has_pid ? "\",\"pid\":" : "\"") && add(fd, has_pid ? digits : "") &&
+        add(fd, ",\"bundle\":") && add(fd, context->bundle) && add(fd, context->members) &&
+        add(fd, "}") && lseek(fd, 0, SEEK_SET) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
 }
 
 static long now_ms(void) {
@@ -52,12 +46,15 @@ static long now_ms(void) {
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-// Waits for the hook; -1 as timeout waits for ever. Returns 0, ETIMEDOUT, or EXIT_STATUS.
+// Waits for the hook; -1 as timeout waits for ever. Returns 0, ETIMEDOUT, ECHILD, or what kept us
+// from waiting: then it is killed.
 static int wait_for(pid_t pid, long timeout_ms) {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     long deadline = now_ms() + timeout_ms;
-    int error = 0;
-    for (;;) {
+    int error = pidfd < 0 ? errno : 0;
+    if (error)
+        kill(pid, SIGKILL);
+    while (!error) {
         struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
         long left = timeout_ms < 0 ? -1 : deadline - now_ms();
         // What is too long for poll(2) takes several turns.
@@ -69,7 +66,6 @@ static int wait_for(pid_t pid, long timeout_ms) {
             continue;
         kill(pid, SIGKILL);
         error = ETIMEDOUT;
-        break;
     }
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -88,6 +84,23 @@ static int warned(const struct context *context, const struct op *op, int error)
         warnings->met[warnings->count++] =
             (struct outcome){.error = error, .op = (uint32_t)(op - context->plan->ops)};
     return 0;
+}
+
+// Executes the hook, or says why not.
+static int become(const struct context *context, const struct op *op, int input, char **argv,
+                  char **environment) {
+    const char *path = plan_string(context->plan, op->path);
+    // The runtime may keep signals back for later (run).
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (dup2(input, 0) < 0)
+        return errno;
+    // One of the container's own programs has to be one.
+    if (op->flags & 2 && is_ourselves(context, path))
+        return EACCES;
+    execve(path, argv, environment);
+    return errno;
 }
 
 // path: the program; blob: argv and environ, number[0] bytes of it being argv; number[1]: timeout
@@ -111,17 +124,7 @@ int op_hook(struct context *context, const struct op *op) {
     }
     pid_t pid = new_process();
     if (pid == 0) {
-        // The runtime may keep signals back for later (run).
-        sigset_t none;
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        dup2(input, 0);
-        int error = EACCES;
-        // One of the container's own programs has to be one.
-        if (!(op->flags & 2) || !is_ourselves(context, plan_string(plan, op->path))) {
-            execve(plan_string(plan, op->path), argv, environment);
-            error = errno;
-        }
+        int error = become(context, op, input, argv, environment);
         if (write(report[1], &error, sizeof error) < 0)
             _exit(126);
         _exit(127);

@@ -43,13 +43,20 @@ static bool find_interpreter(const char *path, char interpreter[FIRST_LINE]) {
     return length > 0;
 }
 
+// Whether who cannot look at a file for this reason cannot execute it either.
+static bool is_refused_anyway(int error) {
+    return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP ||
+           error == ENAMETOOLONG;
+}
+
 bool is_ourselves(const struct context *context, const char *path) {
     char line[FIRST_LINE];
     // All of the container's mounts are its own, so what is on the mount that we were executed from
     // is not the container's.
     for (int depth = 0; context->own_mount && depth <= DEEPEST; depth++) {
         uint64_t mount = mount_of(AT_FDCWD, path, 0);
-        if (mount == context->own_mount || (mount && mount == context->runtime_mount))
+        if (mount == context->own_mount || (mount && mount == context->runtime_mount) ||
+            (!mount && !is_refused_anyway(errno)))
             return true;
         if (!find_interpreter(path, line))
             return false;

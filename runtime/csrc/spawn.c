@@ -104,9 +104,12 @@ struct outcome run_stage(struct context *context, enum stage stage) {
         if (op->stage > (uint32_t)stage)
             break;
 #ifdef SEATRIAL_COUNT_OPERATIONS
-        count_operation(op->kind);
+        count_operation(plan, op);
 #endif
         int error = handlers[op->kind](context, op);
+#ifdef SEATRIAL_COUNT_OPERATIONS
+        count_operation(plan, NULL);
+#endif
         if (error)
             return (struct outcome){.error = error, .op = i};
     }
@@ -203,9 +206,9 @@ _Noreturn void be_container(struct context *context, int sync, int listener) {
     while ((context->connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0)
         ;
     // Nobody else connects: who starts us takes the socket's name away (seatrial.oci.store).
-    if (hear(context->connection).error)
-        _exit(1);
-    outcome = run_stage(context, STAGE_START);
+    outcome = hear(context->connection);
+    if (!outcome.error)
+        outcome = run_stage(context, STAGE_START);
     tell(context->connection, outcome);
     _exit(1);
 }
@@ -472,6 +475,11 @@ void create_container(const struct create_request *request, struct create_result
         .own_mount = mount_of(AT_FDCWD, "/proc/self/exe", 0),
     };
     *result = (struct create_result){.pidfd = -1, .outcome = {.op = UINT32_MAX}};
+    if (!context.own_mount) {
+        // Without it a program of the container's could not be told from ourselves (programs.c).
+        result->outcome.error = errno;
+        return;
+    }
     // Slots first: they are what is used of it in any case.
     context.slot_count = 2 * plan->header->ops + 2;
     size_t slots = (context.slot_count + 1) / 2 * 2 * sizeof(int);
@@ -535,6 +543,8 @@ struct outcome start_container(int connection, const struct listener_request *li
         if (error)
             return (struct outcome){.error = error, .op = outcome.op};
     }
+    if (bytes < 0)
+        return (struct outcome){.error = errno, .op = UINT32_MAX};
     // The end of the connection is the exec: it was the last to hold the other side.
     return bytes == 0 ? (struct outcome){0} : outcome;
 }

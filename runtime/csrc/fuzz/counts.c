@@ -25,9 +25,10 @@ __attribute__((constructor)) static void open_counts(void) {
     close(fd);
 }
 
-void count_operation(uint32_t kind) {
-    if (counts && kind < OP_COUNT)
-        atomic_fetch_add(&counts[kind], 1);
+void count_operation(const struct plan *plan, const struct op *op) {
+    (void)plan;
+    if (counts && op && op->kind < OP_COUNT)
+        atomic_fetch_add(&counts[op->kind], 1);
 }
 
 #ifdef __SANITIZE_ADDRESS__

@@ -17,8 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned long accepted, executed[OP_COUNT];
 
-void count_operation(uint32_t kind) {
-    executed[kind]++;
+void count_operation(const struct plan *plan, const struct op *op) {
+    (void)plan;
+    if (op)
+        executed[op->kind]++;
 }
 
 static void as(const struct plan *plan, bool child, uint64_t seed) {

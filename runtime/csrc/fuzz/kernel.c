@@ -684,7 +684,7 @@ static long call_by_number(long number, const unsigned long *argument) {
         touch_text((const char *)argument[0]);
         return descriptor();
     case SYS_statx:
-        memset((void *)argument[4], (int)(kernel_random() % 2), 256);
+        memset((void *)argument[4], 1 + (int)(kernel_random() % 2), 256);
         return plain();
     case SYS_execveat:
         touch_text(pointer), touch_words((char *const *)argument[2]);

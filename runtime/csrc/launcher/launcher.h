@@ -49,7 +49,7 @@ struct record {
     bool has_listener;
 };
 
-enum status { CREATED, RUNNING, PAUSED, STOPPED };
+enum status { CREATED, RUNNING, PAUSED, STOPPED, UNKNOWN };
 
 // The folder of the container, or -1.
 int open_folder(const struct call *call);
@@ -57,6 +57,7 @@ int open_folder(const struct call *call);
 bool read_record(int folder, struct record *record);
 enum status status_of(const struct record *record);
 bool is_alive(const struct record *record);
+bool is_known_dead(void);
 const char *word_of(enum status status);
 // The stored plan, or false. It stays mapped.
 bool read_plan(int folder, struct plan *plan);

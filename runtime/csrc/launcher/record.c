@@ -84,11 +84,13 @@ bool read_record(int folder, struct record *record) {
 
 // A pid alone may be another process's by now; with the time of its birth it is not (proc(5)).
 bool is_alive(const struct record *record) {
+    errno = 0;
     return record->born && born_of(record->pid) == record->born;
 }
 
 uint64_t born_of(pid_t pid) {
     char path[64], content[4096];
+    errno = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -113,6 +115,11 @@ uint64_t born_of(pid_t pid) {
     return strtoull(at, NULL, 10);
 }
 
+// After is_alive has said no: whether it could see.
+bool is_known_dead(void) {
+    return errno == 0 || errno == ENOENT || errno == ESRCH;
+}
+
 static bool is_frozen(const char *path) {
     if (!*path)
         return false;
@@ -129,7 +136,7 @@ static bool is_frozen(const char *path) {
 
 enum status status_of(const struct record *record) {
     if (!is_alive(record))
-        return STOPPED;
+        return is_known_dead() ? STOPPED : UNKNOWN;
     if (is_frozen(record->freezer))
         return PAUSED;
     return faccessat(record->folder, "start.sock", F_OK, 0) == 0 ? CREATED : RUNNING;

@@ -26,6 +26,8 @@ int do_state(const struct call *call) {
     if (folder < 0 || !read_record(folder, &record))
         return HAND_OVER;
     enum status status = status_of(&record);
+    if (status == UNKNOWN)
+        return HAND_OVER;
     printf("{\n  \"ociVersion\": \"1.3.0\",\n  \"id\": \"%s\",\n  \"status\": \"%s\",\n", call->id,
            word_of(status));
     if (status != STOPPED)
@@ -49,7 +51,7 @@ int do_kill(const struct call *call) {
         return HAND_OVER;
     // Asked after it was opened: so it is this process that gets the signal.
     enum status status = status_of(&record);
-    if (status == STOPPED || status == PAUSED)
+    if (status == STOPPED || status == PAUSED || status == UNKNOWN)
         return HAND_OVER;
     return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) == 0 ? 0 : HAND_OVER;
 }
@@ -99,6 +101,8 @@ bool end(const struct record *record) {
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
         struct pollfd ended = {.fd = pidfd, .events = POLLIN};
         has_ended = poll(&ended, 1, PATIENCE_S * 1000) > 0;
+    } else {
+        has_ended = is_known_dead();
     }
     close(pidfd);
     return has_ended;
@@ -154,7 +158,7 @@ int do_delete(const struct call *call) {
         !read_plan(folder, &plan))
         return HAND_OVER;
     enum status status = status_of(&record);
-    if (status == PAUSED || (status != STOPPED && !call->force))
+    if (status == PAUSED || status == UNKNOWN || (status != STOPPED && !call->force))
         return HAND_OVER;
     if ((status != STOPPED && !end(&record)) || !cgroups_are_empty(&plan))
         return HAND_OVER;

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import queue
 import random
 import shutil
 import signal
@@ -28,7 +27,7 @@ from seatrial.oci import Container, kept
 from seatrial.oci.errors import OCIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 COMMAND = str(Path(sys.executable).parent / "seatrial-oci")
 PROGRAM = "int main(void) { return 7; }"
@@ -184,7 +183,7 @@ def by_api(place: Place, kind: str, number: int, bundle: Path) -> None:
 
 def lines(path: str) -> set[str]:
     """Return the lines of a file."""
-    return set(Path(path).read_text("utf-8").splitlines())
+    return set(Path(path).read_text("utf-8", errors="replace").splitlines())
 
 
 def namespaces() -> set[str]:
@@ -242,24 +241,24 @@ def inventory(place: Place) -> dict[str, set[str]]:
     return found
 
 
-def live(place: Place, count: int, parallel: int) -> list[str]:
+def live(place: Place, numbers: Iterator[int], parallel: int) -> list[str]:
     """Let containers live, each thread in its own way; return what went wrong."""
-    numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(count):
-        numbers.put(number)
     wrong: list[str] = []
+    lock = threading.Lock()
 
     def work(act: Callable[[Place, str, int, Path], None]) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                number = numbers.get_nowait()
-                kind = KINDS[number % len(KINDS)]
-                bundle = place.bundle(kind, number)
-                try:
-                    act(place, kind, number, bundle)
-                except Failure as failure:
-                    wrong.append(str(failure))
-                shutil.rmtree(bundle)
+        while True:
+            with lock:
+                number = next(numbers, -1)
+            if number < 0:
+                return
+            kind = KINDS[number % len(KINDS)]
+            bundle = place.bundle(kind, number)
+            try:
+                act(place, kind, number, bundle)
+            except Exception as failure:  # noqa: BLE001 - each is a complaint, and the others go on
+                wrong.append(f"{kind} {number}: {type(failure).__name__}: {failure}")
+            shutil.rmtree(bundle)
 
     ways = (by_commands, by_api, by_run, by_api)
     workers = [
@@ -302,7 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place.prepare()
         before = inventory(place)
         start = time.monotonic()
-        wrong = live(place, wanted.count, wanted.parallel)
+        wrong = live(place, iter(range(wanted.count)), wanted.parallel)
         seconds = time.monotonic() - start
         wrong += settle(place, before)
         for each in wrong[:40]:

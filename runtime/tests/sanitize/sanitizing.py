@@ -31,7 +31,7 @@ FLAGS = (
 )  # fmt: skip
 #: Python never gives back all that it has, so leaks are looked for by the fuzzer.
 OPTIONS = "detect_leaks=0:detect_stack_use_after_return=0:allocator_may_return_null=1"
-APART = ("fuzz", "endurance", "test_killed.py", "test_wheel.py")
+APART = ("fuzz", "faults", "endurance", "test_killed.py", "test_wheel.py")
 #: What is not there on every machine: systemd, cgroup v2, resctrl, security modules.
 RARE = {"ATTACH_TASK", "ATTRIBUTE", "DEVICE_FILTER", "SYSTEMD"}
 

@@ -198,6 +198,7 @@ def main(argv: list[str] | None = None) -> int:
     ``run`` and ``exec`` return the exit status of the program they waited for.
     """
     general: dict[str, list[str]] = {}
+    rest: list[str] = []
     try:
         general, rest = parse(
             sys.argv[1:] if argv is None else argv, OPTIONS, {"v": "version", "h": "help"}
@@ -215,8 +216,8 @@ def main(argv: list[str] | None = None) -> int:
     except OCIError as error:
         return _complain(str(error), general, 1)
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{name}{reason(error.errno)}", general, 1)
+        what = error.filename or f"cannot {' '.join(rest[:1])}"
+        return _complain(f"{what}: {reason(error.errno)}", general, 1)
 
 
 def _run(general: dict[str, list[str]], name: str, *words: str) -> int:

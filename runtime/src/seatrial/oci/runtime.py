@@ -309,7 +309,7 @@ def delete(identifier: str, *, root: str, force: bool = False) -> None:
     folder = Folder(root, identifier)
     try:
         lock = folder.lock()
-    except OCIError:
+    except NoSuchContainer:
         if force:
             return
         raise

@@ -121,7 +121,8 @@ class Folder:
     def make(self) -> int:
         """Make it; return its lock, which is taken.  Raises ``OCIError`` where the id is taken."""
         try:
-            os.makedirs(self.root, 0o700, exist_ok=True)
+            if not os.path.isdir(self.root):
+                os.makedirs(self.root, 0o700, exist_ok=True)
             os.mkdir(self.path, 0o700)
         except FileExistsError:
             raise OCIError(f"container {self.id} exists already") from None
@@ -158,7 +159,7 @@ class Folder:
 
     def is_left_over(self) -> bool:
         """Whether who made it, or was about to remove it, was killed: nobody else has its lock."""
-        return not os.path.exists(os.path.join(self.path, "record"))
+        return not self._has("record")
 
     def remove(self) -> None:
         """Remove it and all in it; raises ``OSError``, and then what it takes to undo is there."""
@@ -251,7 +252,14 @@ class Folder:
 
     def waits_for_start(self) -> bool:
         """Whether start has not been called."""
-        return os.path.exists(os.path.join(self.path, "start.sock"))
+        return self._has("start.sock")
+
+    def _has(self, name: str) -> bool:
+        try:
+            os.stat(os.path.join(self.path, name))
+        except FileNotFoundError:
+            return False
+        return True
 
     def _at(self, call: Any, name: str) -> None:  # noqa: ANN401 - bind or connect
         # A socket's path has 107 bytes at most (unix(7)); by the folder's descriptor it is short.

@@ -1,0 +1,255 @@
+"""One fault: a life of a container up to it, what came of it, and whether all could be undone."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import fault_reasons
+from fault_places import HUNG, ID, PATIENCE_S
+
+if TYPE_CHECKING:
+    from fault_cases import Case
+    from fault_places import Done, Place
+
+#: The stages of the container process before exec, and what is no operation.
+START, NONE = 6, 9
+EXIT = 7
+#: What of the kernel's own may go wrong, by call; EIO may anywhere.
+LIKELY = {
+    **dict.fromkeys(("write", "openat", "mkdir", "mkdirat", "mknodat", "symlinkat", "rename",
+                     "bind", "setxattr", "sendmsg", "sendto"), errno.ENOSPC),
+    **dict.fromkeys(("clone3", "socketpair", "socket", "pipe2", "memfd_create", "mmap", "fsopen",
+                     "fsmount", "open_tree", "unshare", "setns"), errno.ENOMEM),
+}  # fmt: skip
+KILLED = -9
+#: What is another in each worker and life.
+OWN = re.compile(r"seatrial-faults-\w*|[0-9]+")
+
+
+class Point(NamedTuple):
+    """A system call of a life, and the operation of the plan that it belongs to (kind 0: none)."""
+
+    case: str
+    verb: str
+    process: int
+    call: int
+    changes: bool
+    kind: int
+    stage: int
+    op: int
+    name: str
+    argument: str
+    says: str
+
+
+class Trial(NamedTuple):
+    """A fault at a point: an errno, or who is killed."""
+
+    point: Point
+    errno: int
+    whom: str
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the tracer is told."""
+        at = ("--at", f"{self.point.process}.{self.point.call}")
+        return (*at, "kill", self.whom) if self.whom else (*at, "fail", str(self.errno))
+
+    def __str__(self) -> str:
+        """Return what it is, for people."""
+        point = self.point
+        what = f"kill {self.whom}" if self.whom else errno.errorcode.get(self.errno, "?")
+        return (
+            f"{point.case}: {point.verb}: {what} at {point.process}.{point.call} {point.name}"
+            f"({point.argument}) in {point.says or 'none of the operations'}"
+        )
+
+
+class Verdict(NamedTuple):
+    """What came of a trial: ``survives`` is empty, or says what is wrong."""
+
+    outcome: str
+    survives: str
+    said: str = ""
+
+
+class Life:
+    """What precedes a verb, and what has to be true when it has succeeded."""
+
+    def __init__(self, place: Place, case: Case, verb: str) -> None:
+        self.place, self.case, self.verb = place, case, verb
+        waits = verb in {"exec", "kill", "start", "delete --force"}
+        place.renew(case, ("wait",) if waits else ())
+        if case.name in {"whole", "plain", "terminal"} and verb == "run":
+            place.renew(case, ())
+        self.before = place.inventory()
+        self.rootfs = place.rootfs()
+        self.attach: tuple[str, ...] = ()
+
+    def prepare(self) -> None:
+        """Live up to the verb."""
+        if self.verb in {"create", "run"}:
+            return
+        self._must("create")
+        if self.verb == "start":
+            self.attach = ("--attach", self.place.pid_file.read_text("ascii"))
+            return
+        self._must("start")
+        if self.verb == "delete":
+            self.wait_for("stopped")
+
+    def act(self, *words: str) -> Done:
+        """Do the verb under the tracer."""
+        words_of = self.place.words(self.case, self.verb)
+        return self.place.call(self.case, *words_of, inject=(*self.attach, *words))
+
+    def succeeded(self, done: Done) -> bool:
+        """Whether the exit status is that of success."""
+        return done.status == (EXIT if self.verb in {"run", "exec"} else 0)
+
+    def state(self) -> str:
+        """Return the status of the container, or nothing."""
+        state = self.place.folder / "bundle-state"
+        command = ["sh", "-c", f'"$@" >{state}', "sh", str(self.place.binaries / "seatrial-oci")]
+        subprocess.run(
+            [*self.case.view, *command, "--root", str(self.place.root), "state", ID],
+            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        text = state.read_text("utf-8")
+        return str(json.loads(text)["status"]) if text else ""
+
+    def wait_for(self, status: str) -> bool:
+        """Wait until the container has a status; whether it came to have it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.state() != status:
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def check_success(self) -> str:  # noqa: PLR0911 - a check after the other
+        """Return what is not as it should be after a verb that says that it succeeded."""
+        if self.verb == "create":
+            if self.state() != "created":
+                return f"create succeeded, and the container is {self.state() or 'none'}"
+            started = self.place.call(self.case, "start", ID)
+            if started.status:
+                return f"create succeeded, and start did not: {started.said}"
+            if not self.wait_for("stopped"):
+                return "create and start succeeded, and the program does not end"
+        if self.verb == "start" and self.state() != "running":
+            return f"start succeeded, and the container is {self.state() or 'none'}"
+        if self.verb == "kill" and not self.wait_for("stopped"):
+            return f"kill succeeded, and the container is {self.state() or 'none'}"
+        if self.verb in {"run", "delete", "delete --force"}:
+            found = self.place.left(self.before)
+            return f"{self.verb} succeeded: {'; '.join(found)}" if found else ""
+        return ""
+
+    def check_failure(self, trial: Trial, done: Done) -> str:  # noqa: PLR0911 - the same
+        """Return what is not as it should be after an error."""
+        lines = [
+            each for each in done.said.splitlines() if not each.startswith("seatrial-oci: warning:")
+        ]
+        if "Traceback" in done.said:
+            return "a traceback"
+        if len(lines) != 1 or not lines[0].startswith("seatrial-oci: "):
+            return "not an error in one sentence"
+        says, said = (OWN.sub("*", each) for each in (trial.point.says, lines[0]))
+        if trial.point.kind and not trial.whom and says not in said:
+            return "the error does not name the operation"
+        if not trial.point.kind and not re.search(r": |container", lines[0][14:]):
+            return "the error does not say what failed"
+        # A run whose delete fails says so, and a delete by force tries again.
+        if self.verb == "create" or (self.verb == "run" and not os.listdir(self.place.root)):
+            if found := self.place.left(self.before):
+                return f"{self.verb} failed: {'; '.join(found)}"
+            found = sorted(self.place.rootfs() - self.rootfs)
+            if found and self.verb == "create":
+                return f"create failed, and left in the root: {found}"
+        if self.verb in {"exec", "kill"} and not self.state():
+            return f"{self.verb} failed, and the container is none any more"
+        return ""
+
+    def undo(self) -> str:
+        """Return what is not as it should be once the container was deleted by force."""
+        deleted = self.place.call(self.case, "delete", "--force", ID)
+        if deleted.status:
+            return f"delete --force: exit status {deleted.status}: {deleted.said}"
+        if found := self.place.left(self.before, ("network devices",)):
+            return f"after delete --force: {'; '.join(found)}"
+        return ""
+
+    def again(self) -> str:
+        """Return why the id cannot be used again."""
+        self.place.renew(self.case, ())
+        before = self.place.inventory()
+        for words in (self.place.words(self.case, "create"), ["delete", "--force", ID]):
+            done = self.place.call(self.case, *words)
+            if done.status:
+                return f"again {words[0]}: exit status {done.status}: {done.said}"
+        found = self.place.left(before, ("network devices",))
+        return f"again: {'; '.join(found)}" if found else ""
+
+    def _must(self, verb: str) -> None:
+        done = self.place.call(self.case, *self.place.words(self.case, verb))
+        if done.status:
+            raise RuntimeError(f"{self.case.name}: {verb} before {self.verb}: {done.said}")
+
+
+def points(place: Place, case: Case, verb: str, names: dict[int, str]) -> list[Point]:
+    """Return the system calls of a life, in the order in which they came."""
+    life = Life(place, case, verb)
+    life.prepare()
+    done = life.act()
+    if not life.succeeded(done):
+        raise RuntimeError(f"{case.name}: {verb} without a fault: {done.status}: {done.said}")
+    wrong = life.check_success() or life.undo() or life.again()
+    if wrong:
+        raise RuntimeError(f"{case.name}: {verb} without a fault: {wrong}")
+    found = []
+    for line in done.report.splitlines():
+        words = line.split("\t")
+        if words[0] == "end" or len(words) != 9:
+            continue
+        process, call, how, kind, stage, op, number, argument, says = words
+        found.append(
+            Point(case.name, verb, int(process), int(call), how == "m", int(kind), int(stage),
+                  int(op), names.get(int(number), number), argument, says)
+        )  # fmt: skip
+    return found
+
+
+def attempt(place: Place, case: Case, trial: Trial) -> Verdict:
+    """Let a fault happen; return what came of it."""
+    life = Life(place, case, trial.point.verb)
+    life.prepare()
+    done = life.act(*trial.words)
+    outcome, wrong = judge(life, trial, done)
+    wrong = wrong or life.undo() or life.again()
+    return Verdict(outcome, wrong, f"{done.status}: {done.said[:1000]}")
+
+
+def judge(life: Life, trial: Trial, done: Done) -> tuple[str, str]:
+    """Return the outcome, and what is wrong about it."""
+    point = trial.point
+    if done.status == HUNG:
+        return "hung", "it hangs"
+    if not done.report.startswith("*"):
+        return "not reached", "" if life.succeeded(done) else f"and fails: {done.status}"
+    if trial.whom in {"command", "all"} or (trial.whom == "self" and point.process == 0):
+        return "killed", "" if done.status == KILLED else f"it lives on: {done.status}"
+    if trial.whom and point.stage in {START, NONE} and life.verb in {"start", "run", "exec"}:
+        return "killed", ""  # as if its program had been
+    if life.succeeded(done):
+        reason = fault_reasons.of(trial)
+        wrong = life.check_success()
+        if not wrong and reason is None:
+            wrong = "it succeeds all the same, for no known reason"
+        return f"harmless: {reason}", wrong
+    return "named", life.check_failure(trial, done)

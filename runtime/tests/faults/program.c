@@ -1,0 +1,10 @@
+// What the containers of faults.py execute: ends with 7, or waits; as a hook it ends well.
+#include <string.h>
+#include <unistd.h>
+
+int main(int argc, char **argv) {
+    const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "wait") == 0)
+        pause();
+    return strcmp(what, "hook") == 0 ? 0 : 7;
+}
