@@ -48,7 +48,8 @@ def build(folder: Path) -> Path:
         ignore=shutil.ignore_patterns("__pycache__", "*.so", "bin"),
     )  # fmt: skip
     csrc = RUNTIME / "csrc"
-    executor = [*sorted(csrc.glob("*.c")), HERE / "marks.c"]
+    executor = [each for folder in (csrc, csrc / "facts") for each in sorted(folder.glob("*.c"))]
+    executor.append(HERE / "marks.c")
     include = f"-I{sysconfig.get_path('include')}"
     compile_c(package / "_core.abi3.so", (*MARKED, "-fPIC", "-shared", include),
               [*executor, *sorted((csrc / "python").glob("*.c"))])  # fmt: skip

@@ -235,6 +235,16 @@ def attempt(place: Place, case: Case, trial: Trial) -> Verdict:
     return Verdict(outcome, wrong, f"{done.status}: {done.said[:1000]}")
 
 
+def reached(point: Point, report: str) -> Point:
+    """Return the point as the tracer has met it."""
+    words = report.splitlines()[0].split("\t")
+    if len(words) != len(("process", "call", "how", "kind", "stage", "op", "nr", "what", "says")):
+        return point
+    return point._replace(
+        kind=int(words[3]), stage=int(words[4]), op=int(words[5]), argument=words[7], says=words[8]
+    )
+
+
 def judge(life: Life, trial: Trial, done: Done) -> tuple[str, str]:
     """Return the outcome, and what is wrong about it."""
     point = trial.point
@@ -242,8 +252,18 @@ def judge(life: Life, trial: Trial, done: Done) -> tuple[str, str]:
         return "hung", "it hangs"
     if not done.report.startswith("*"):
         return "not reached", "" if life.succeeded(done) else f"and fails: {done.status}"
+    # How often something is asked may differ from life to life: what counts is where it was.
+    trial = trial._replace(point=reached(point, done.report))
+    point = trial.point
     if trial.whom in {"command", "all"} or (trial.whom == "self" and point.process == 0):
         return "killed", "" if done.status == KILLED else f"it lives on: {done.status}"
+    if (
+        point.process
+        and point.stage == NONE
+        and life.verb == "create"
+        and life.state() == "stopped"
+    ):
+        return "killed", ""  # as if it had been just after
     if trial.whom and point.stage in {START, NONE} and life.verb in {"start", "run", "exec"}:
         return "killed", ""  # as if its program had been
     if life.succeeded(done):
