@@ -41,7 +41,8 @@ REASONS = (
            "Python looks at what it was given as standard input and output"),
     # What the launcher cannot do Python does.
     Reason("-", "openat|read|flock|newfstatat|faccessat2|getdents64|pidfd_open|pidfd_send_signal|"
-           "renameat|fcntl|dup", rf"^(record|plan|forgotten|start\.sock|/proc/\d+/stat|)$|{RUNTIME}",
+           "renameat|fcntl|dup",
+           rf"^(record|plan|forgotten|start\.sock|/proc/\d+/stat|)$|{RUNTIME}",
            "the launcher hands over to Python, which does it"),
     Reason("-", "openat|read|newfstatat", f"{CGROUP}.*(cgroup.procs|container)$",
            "that a cgroup is empty cannot be seen: all in it are killed once more"),
@@ -71,7 +72,7 @@ REASONS = (
     Reason(".*", "statx", "^$", "it is not noted for a create that fails to take away"),
     Reason("ROOT", "fsopen|fsconfig|fsmount", "", "the /proc that is there does as well"),
     Reason("ROOT", "openat", "^/dev/null$", "only what masks a file needs it, and says so"),
-    Reason("MASK|READONLY|NODE_STORE|ID_MAPPING", "467|openat|read", "",
+    Reason("MASK|READONLY", "467", "",
            "it is done in another way, as on kernels that have no such call"),
     Reason("PROGRAM|EXEC|HOOK", "openat|read", "",
            "what cannot be read is no script, and whether it can be executed the kernel says"),

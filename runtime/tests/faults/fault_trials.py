@@ -245,7 +245,9 @@ def reached(point: Point, report: str) -> Point:
     )
 
 
-def judge(life: Life, trial: Trial, done: Done) -> tuple[str, str]:
+def judge(  # noqa: PLR0911 - an outcome after the other
+    life: Life, trial: Trial, done: Done
+) -> tuple[str, str]:
     """Return the outcome, and what is wrong about it."""
     point = trial.point
     if done.status == HUNG:
