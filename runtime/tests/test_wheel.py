@@ -1,4 +1,4 @@
-"""The wheel's command is the launcher, and finds the Python and the package beside it."""
+"""The wheel's commands: the launcher, which finds the Python beside it, and the suite's."""
 
 from __future__ import annotations
 
@@ -37,3 +37,10 @@ def test_the_command_of_a_wheel_in_a_fresh_environment_is_the_launcher(tmp_path:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert found.stdout.startswith(str(site))
+    # The suite of the wheel is collected without the checkout's pyproject.toml.
+    checked = subprocess.run(
+        [str(environment / "bin" / "seatrial"), "requirements", "check"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert " 0 missing" in checked.stdout

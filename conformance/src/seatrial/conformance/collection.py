@@ -12,7 +12,11 @@ from seatrial.conformance.errors import UsageError
 
 #: Options for pytest inside a process that has imported the harness already: its assertions are
 #: then not rewritten, which costs nothing as they bring their own messages.
-IN_PROCESS = ("-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+IN_PROCESS = (
+    *("-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"),
+    # As in pyproject.toml, which an installed suite is without: chapters have files of one name.
+    "--import-mode=importlib",
+)
 
 
 class _Collector:
