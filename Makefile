@@ -221,6 +221,29 @@ build/bench/.installed: $(VENV)/.compiled $(wildcard runtime/src/seatrial/oci/*.
 	build/bench/bin/pip install --quiet --no-deps build/bench/dist/*.whl
 	touch $@
 
+# What guests need on this machine; they are not in PACKAGES, as nothing else needs them.
+VM_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
+VM_PACKAGES += dnsmasq-base iptables mmdebstrap e2fsprogs rsync openssh-client
+# Debian's release in the box that `make box` makes; the guest `newest` wants trixie.
+SUITE ?= bookworm
+
+.PHONY: box
+box: ## make a Vagrant box of Debian's packages, about 4 minutes: SUITE=trixie for another release
+	@vagrant/box/build $(SUITE) build/vm
+
+.PHONY: vm-smoke
+vm-smoke: setup ## start the guest cgroup2, check it, run the quick profile in it, fetch the results
+	@$(BIN)/seatrial vm up cgroup2
+	$(BIN)/seatrial vm test cgroup2 --profile quick $(ARGS)
+
+.PHONY: vm-packages
+vm-packages: ## install what guests need (root, Debian)
+	@if ! type -P apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then
+	    echo "only root can install them, with apt-get: $(VM_PACKAGES)"
+	    exit 1
+	fi
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends $(VM_PACKAGES) </dev/null >/dev/null
+
 # --- Checks of Seatrial itself -----------------------------------------------------------------
 
 .PHONY: test
