@@ -79,7 +79,7 @@ static bool is_ours(int fd, mode_t type, struct stat *found) {
 
 static int open_slot(const char *root, const char *name, struct stat *found) {
     char path[ROOM];
-    int length = snprintf(path, sizeof path, "%s/@plans", root);
+    int length = snprintf(path, sizeof path, "%s@plans", root);
     if (length < 0 || (size_t)length >= sizeof path)
         return -1;
     int folder = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

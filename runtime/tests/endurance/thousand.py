@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.oci import Container, kept
+from seatrial.oci import Container
 from seatrial.oci.errors import OCIError
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def inventory(place: Place) -> dict[str, set[str]]:
         "cgroups": cgroups(place),
         "processes": processes(),
         "namespaces": namespaces(),
-        "state": set(os.listdir(place.root)) - {kept.FOLDER},
+        "state": set(os.listdir(place.root)),
         "keys": {line for line in lines("/proc/keys") if place.cgroup[1:] in line},
         "descriptors": set(os.listdir("/proc/self/fd")),
     }

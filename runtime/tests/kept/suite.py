@@ -23,12 +23,11 @@ BUILD = ROOT / "build" / "warm"
 LAUNCHER = Path(_core.__file__).parent / "bin" / "seatrial-oci"
 COMMAND = """\
 #!/bin/bash
-before=() after=() verb= root=/run/seatrial-oci
+before=() after=() verb=
 words=("$@")
 while [ $# -gt 0 ]; do
     case $1 in
-        --root) root=$2; before+=("$1" "$2"); shift ;;
-        --log | --log-format) before+=("$1" "$2"); shift ;;
+        --root | --log | --log-format) before+=("$1" "$2"); shift ;;
         --bundle) after+=("$1" "$2"); shift ;;
         --no-new-keyring) after+=("$1") ;;
         create | run) [ -n "$verb" ] || verb=$1 ;;
@@ -44,10 +43,7 @@ fi
 {python} -I -c 'from seatrial.oci.command import main; main()' \\
     "${{before[@]}}" keep "${{after[@]}}" </dev/null >/dev/null 2>&1
 echo asked >>{folder}/log
-{folder}/seatrial-oci "${{words[@]}}"
-status=$?
-rm -rf "$root/{slots}"
-exit $status
+exec {folder}/seatrial-oci "${{words[@]}}"
 """
 COUNTING = """\
 #!/bin/bash
@@ -66,7 +62,7 @@ def make(state: str) -> Path:
     shutil.copy(LAUNCHER, folder)
     values = {
         "folder": folder, "python": sys.executable, "state": state,
-        "switch": kept.SWITCH, "slots": kept.FOLDER,
+        "switch": kept.SWITCH,
     }  # fmt: skip
     for path, text in (
         (folder / "command" / "seatrial-oci", COMMAND), (folder / "python3", COUNTING)

@@ -49,7 +49,7 @@ def test_cold_keeps_and_warm_uses(bundle: Bundle) -> None:
 def test_where_it_is_not_switched_on_nothing_is_kept_or_used(bundle: Bundle, switch: str) -> None:
     off = {kept.SWITCH: switch}
     assert bundle.python("run", new_id(), **off).returncode == 0
-    assert not (bundle.root / kept.FOLDER).exists()
+    assert not bundle.plans.exists()
     bundle.keep()
     assert not bundle.is_warm(**off)
 
@@ -95,8 +95,9 @@ def used_cgroup(bundle: Bundle) -> None:
 def another_state_root(bundle: Bundle) -> None:
     other = bundle.root.with_name("other")
     other.mkdir()
-    (bundle.root / kept.FOLDER).rename(other / kept.FOLDER)
+    plans = bundle.plans
     bundle.root = other
+    plans.rename(bundle.plans)
 
 
 def another_build(bundle: Bundle) -> None:
@@ -259,17 +260,17 @@ def test_what_others_may_have_written_is_never_used(bundle: Bundle) -> None:
 
 def test_nothing_is_kept_in_a_folder_that_is_not_ours_alone(bundle: Bundle) -> None:
     bundle.root.mkdir()
-    (bundle.root / kept.FOLDER).mkdir(mode=0o755)
-    (bundle.root / kept.FOLDER).chmod(0o755)
+    bundle.plans.mkdir(mode=0o755)
+    bundle.plans.chmod(0o755)
     source = runtime.prepare(new_id(), bundle=str(bundle.folder), root=str(bundle.root))
-    assert kept.keep(source) == f"{bundle.root / kept.FOLDER}: is not ours alone"
+    assert kept.keep(source) == f"{bundle.plans}: is not ours alone"
     done = bundle.python("run", new_id())
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_full_disk_is_no_error(bundle: Bundle) -> None:
     bundle.root.mkdir()
-    folder = bundle.root / kept.FOLDER
+    folder = bundle.plans
     folder.mkdir(mode=0o700)
     options = "size=4k,nr_inodes=8,mode=700"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
@@ -300,7 +301,7 @@ def test_writers_at_once_leave_one_that_is_whole(bundle: Bundle) -> None:
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda _: bundle.python("keep"), range(12)))
     assert [each.returncode for each in done] == [0] * len(done), done
-    assert len(list((bundle.root / kept.FOLDER).iterdir())) == 1
+    assert len(list(bundle.plans.iterdir())) == 1
     assert bundle.is_warm()
 
 

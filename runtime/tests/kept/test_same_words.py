@@ -33,7 +33,7 @@ def test_the_exit_status_is_the_programs(bundle: Bundle) -> None:
     bundle.configure("9")
     bundle.keep()
     assert outcomes(bundle, "run") == [(9, "", "")] * 2
-    assert os.listdir(bundle.root) == [kept.FOLDER]
+    assert os.listdir(bundle.root) == []
 
 
 def test_what_create_writes_down_is_the_same(bundle: Bundle) -> None:
@@ -75,7 +75,7 @@ def test_run_hands_signals_on_and_deletes(bundle: Bundle) -> None:
         assert run.stdout.readline() == "told\n"
         run.send_signal(signal.SIGTERM)
         assert run.wait(60) == 3
-    assert os.listdir(bundle.root) == [kept.FOLDER]
+    assert os.listdir(bundle.root) == []
 
 
 def test_a_program_that_a_signal_ends_counts_from_128(bundle: Bundle) -> None:
@@ -154,7 +154,7 @@ def test_a_failure_is_told_as_python_tells_it(
     assert told[0] == told[1]
     assert told[0][0] == 1
     assert told[0][2].startswith("seatrial-oci: ")
-    assert os.listdir(bundle.root) == [kept.FOLDER]
+    assert os.listdir(bundle.root) == []
     log = bundle.folder / "log"
     if log.exists():
         first, second = log.read_text().replace("}{", "}\n{").split("\n")
@@ -202,7 +202,7 @@ def test_what_is_unusual_is_for_python(bundle: Bundle, words: tuple[str, ...]) -
         env={**os.environ, kept.SWITCH: "on"},
     )  # fmt: skip
     assert NO_PYTHON in done.stderr
-    assert os.listdir(bundle.root) == [kept.FOLDER]
+    assert os.listdir(bundle.root) == []
 
 
 def test_a_pid_file_that_cannot_be_written_leaves_nothing(bundle: Bundle) -> None:
@@ -210,7 +210,7 @@ def test_a_pid_file_that_cannot_be_written_leaves_nothing(bundle: Bundle) -> Non
     done = bundle.launch("run", "--pid-file", "/nowhere/pid", "p")
     assert done.stderr == "seatrial-oci: cannot write /nowhere/pid: no such file or directory\n"
     assert done.returncode == 1
-    assert os.listdir(bundle.root) == [kept.FOLDER]
+    assert os.listdir(bundle.root) == []
 
 
 def test_the_program_in_the_container_cannot_write_to_what_it_was_executed_from(

@@ -1,8 +1,8 @@
 """Plans that are kept, so that the launcher makes a container of a bundle without starting Python.
 
-One file, a slot, for each bundle and way of compiling it, in a folder below the state root.  It has
-the plan for any id, and all that it was made of: the config's bytes, who we are, and the questions
-to the host with their answers.  The launcher (runtime/csrc/launcher/kept.c) executes it where all
+One file, a slot, for each bundle and way of compiling it, in a folder beside the state root.  It
+has the plan for any id, and all that it was made of: the config's bytes, who we are, and the
+questions to the host with their answers.  The launcher (runtime/csrc/launcher/kept.c) executes it where all
 of that is the same again, and otherwise leaves it alone and starts Python.
 
 A plan is not kept where the launcher could not do what Python does; ``obstacle`` says why.
@@ -23,8 +23,6 @@ from seatrial.oci.store import quoted, quoted_object
 if TYPE_CHECKING:
     from seatrial.oci.runtime import Source
 
-#: Below the state root; no id has an @ in it.
-FOLDER = "@plans"
 MAGIC, VERSION = 0x544F4C53, 1
 MOST_BYTES, MOST_SLOTS = 4 << 20, 64
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -35,6 +33,11 @@ _HEADER, _FLAGS = struct.Struct("<4IQ"), struct.Struct("<Q")
 _PLACE = struct.Struct("<2I")
 _FACT = struct.Struct("<2Ii2I")
 _SECTIONS, _BUNDLE = 10, 2
+
+
+def folder_of(root: str) -> str:
+    """Return where plans for the state root ``root`` are: beside it, as they are no container's."""
+    return f"{root}@plans"
 
 
 def is_off() -> bool:
@@ -134,7 +137,7 @@ def stored(root: str) -> list[tuple[str, str]]:
 
     Raises ``OSError`` where the folder is not ours alone.
     """
-    folder = os.path.join(root, FOLDER)
+    folder = folder_of(root)
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
@@ -162,7 +165,7 @@ def sections_of(content: bytes) -> list[bytes]:
 
 
 def _write(root: str, name: str, content: bytes) -> None:
-    folder = os.path.join(root, FOLDER)
+    folder = folder_of(root)
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -105,7 +105,12 @@ class Bundle:
         source = runtime.prepare(new_id(), bundle=str(self.folder), root=str(self.root))
         assert kept.keep(source) is None
         name = kept.name_of(str(self.folder), new_keyring=True)
-        return self.root / kept.FOLDER / name
+        return self.plans / name
+
+    @property
+    def plans(self) -> Path:
+        """Where plans are kept."""
+        return Path(kept.folder_of(str(self.root)))
 
     def launch(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Call the launcher that has no Python; ``options`` are variables, and ``before``."""
@@ -140,8 +145,7 @@ class Bundle:
     def clean(self) -> None:
         """Delete what is left."""
         for name in os.listdir(self.root) if self.root.exists() else []:
-            if name != kept.FOLDER:
-                runtime.delete(name, root=str(self.root), force=True)
+            runtime.delete(name, root=str(self.root), force=True)
         hierarchies = Path("/sys/fs/cgroup")
         for group in (*hierarchies.glob(f"*{self.groups}"), hierarchies / self.groups[1:]):
             for folder in (group / "one", group):
