@@ -31,11 +31,16 @@ if TYPE_CHECKING:
 
 COMMAND = str(Path(sys.executable).parent / "seatrial-oci")
 PROGRAM = "int main(void) { return 7; }"
-MAPPING = [{"containerID": 0, "hostID": 200000, "size": 65536}]
+SIZE = 65536
 EXIT = 7
 
 #: What a container has besides the least; how its life ends.
 KINDS = ("plain", "hooks", "network", "user", "fails", "no folder", "killed")
+
+
+def host_id(number: int) -> int:
+    """Return the first of the ids that a container has outside of its user namespace."""
+    return SIZE * (3 + number % 60000)
 
 
 def config_of(kind: str, cgroup: str, number: int) -> dict[str, Any]:
@@ -50,7 +55,10 @@ def config_of(kind: str, cgroup: str, number: int) -> dict[str, Any]:
         "maskedPaths": ["/proc/kcore"],
     }
     if kind == "user":
-        linux |= {"uidMappings": MAPPING, "gidMappings": MAPPING}
+        # Each has ids of its own: the kernel forgets keyrings minutes after their processes are
+        # gone, and lets a user have 200 (keyrings(7), gc_delay and maxkeys).
+        mapping = [{"containerID": 0, "hostID": host_id(number), "size": SIZE}]
+        linux |= {"uidMappings": mapping, "gidMappings": mapping}
     hooks: dict[str, list[dict[str, Any]]] = {}
     if kind == "hooks":
         hooks = {name: [hook] for name in ("prestart", "createRuntime", "createContainer",
@@ -101,7 +109,7 @@ class Place:
         rootfs = bundle / "rootfs"
         rootfs.mkdir(parents=True)
         if kind == "user":
-            os.chown(rootfs, 200000, 200000)
+            os.chown(rootfs, host_id(number), host_id(number))
         os.link(self.folder / "program", rootfs / "program")
         content = config_of(kind, self.cgroup, number)
         (bundle / "config.json").write_text(json.dumps(content), "utf-8")

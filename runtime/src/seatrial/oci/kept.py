@@ -2,8 +2,8 @@
 
 One file, a slot, for each bundle and way of compiling it, in a folder beside the state root.  It
 has the plan for any id, and all that it was made of: the config's bytes, who we are, and the
-questions to the host with their answers.  The launcher (runtime/csrc/launcher/kept.c) executes it where all
-of that is the same again, and otherwise leaves it alone and starts Python.
+questions to the host with their answers.  The launcher (runtime/csrc/launcher/kept.c) executes it
+where all of that is the same again, and otherwise leaves it alone and starts Python.
 
 A plan is not kept where the launcher could not do what Python does; ``obstacle`` says why.
 """
