@@ -179,6 +179,16 @@ def door(session: Session) -> Harness:
     return Harness(session)
 
 
+@pytest.fixture(autouse=True)
+def _orphans() -> Iterator[None]:
+    """Let orphans go to init again: a session in this process is for one test only.
+
+    Else they would be pytest's own children, whom nobody waits for, in the tests that come after.
+    """
+    yield
+    ctypes.CDLL(None).prctl(processes.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
 @pytest.fixture
 def bystanders() -> Iterator[frozenset[int]]:
     """The processes below us that were there before the test, which leaves no other behind."""
@@ -187,6 +197,4 @@ def bystanders() -> Iterator[frozenset[int]]:
     left = [pid for pid in processes.children(os.getpid()) if pid not in before]
     lines = [processes.command_line(pid) for pid in left]
     processes.end_all(before)
-    # Orphans go to init again.
-    ctypes.CDLL(None).prctl(processes.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert not lines

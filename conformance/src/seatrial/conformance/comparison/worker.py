@@ -133,10 +133,14 @@ def serve(lines: Iterable[str], connection: socket.socket) -> None:
         answer({**identity, "view": session.view, "config_version": session.config_version})
         for request in requests:
             try:
-                answer({"seen": observer.observe(request["config"], request["id"])})
+                said = {"seen": observer.observe(request["config"], request["id"])}
             except Exception as error:  # noqa: BLE001 - whatever it is, the other side has to know
                 traceback.print_exc()
-                answer({"error": f"{type(error).__name__}: {error}", "hint": None, "unfit": False})
+                said = {"error": f"{type(error).__name__}: {error}", "hint": None, "unfit": False}
+            try:
+                answer(said)
+            except BrokenPipeError:
+                return  # who asked has gone meanwhile, by Ctrl-C say
 
 
 def main() -> None:
