@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seatrial.engine import bundle, capabilities, creation, limits, payloads, security
+from seatrial.engine import bundle, capabilities, creation, limits, payloads, security, signalling
 from seatrial.engine.changes import parse
 from seatrial.engine.errors import BadRequest, EngineError, NotFound, Unsupported
 from seatrial.engine.images import Image, Layer
@@ -154,7 +154,7 @@ def test_health_checks_are_refused_unless_they_are_turned_off() -> None:
     ("text", "number"), [("TERM", 15), ("sigkill", 9), ("3", 3), ("RTMIN+1", 35), ("RTMAX", 64)]
 )
 def test_signals_have_names_and_numbers(text: str, number: int) -> None:
-    assert creation.signal_number(text) == number
+    assert signalling.number(text) == number
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{} {}", b'{"Cmd": 5}', b'{"Tty": "yes"}', b"\xff"])

@@ -84,7 +84,8 @@ class Container:
         self.link: Link | None = None
         self.waiting = Waiting()
         self.restarting: asyncio.Task[None] | None = None
-        self.health: asyncio.Task[None] | None = None
+        #: How long the last restart was waited for.
+        self.restart_delay_s = 0.0
         self.removing = False
         self._exits: set[asyncio.Future[int]] = set()
         self._removals: set[asyncio.Future[int]] = set()
@@ -146,6 +147,14 @@ class Containers:
     def named(self, name: str) -> Container | None:
         """Return the container of a name, if there is one."""
         return next((each for each in self._containers.values() if each.record.name == name), None)
+
+    def with_volume(self, name: str) -> list[str]:
+        """Return the ids of the containers that have a volume."""
+        return [
+            each.record.id
+            for each in self.all()
+            if any(point.name == name for point in each.record.mounts)
+        ]
 
     def new_name(self) -> str:
         """Return a name that no container has."""

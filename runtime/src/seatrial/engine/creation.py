@@ -2,22 +2,90 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
-import signal
 from typing import TYPE_CHECKING
 
-from seatrial.engine import bundle, capabilities, clock, limits, names, payloads, security
+from seatrial.engine import (
+    bundle,
+    capabilities,
+    clock,
+    limits,
+    mountpoints,
+    names,
+    payloads,
+    preparation,
+    restarts,
+    security,
+    signalling,
+)
 from seatrial.engine.errors import BadRequest, Conflict, NotFound, Unsupported
 from seatrial.engine.payloads import Config, CreateRequest, HostConfig
 from seatrial.engine.records import Record
 
 if TYPE_CHECKING:
+    from seatrial.engine.containers import Container
+    from seatrial.engine.engine import Engine
     from seatrial.engine.images import Image
 
-_RESTARTS = {"", "no", "always", "unless-stopped", "on-failure"}
 _LOG_DRIVERS = {"", "json-file", "none"}
 _LOG_OPTIONS = {"max-size", "max-file", "labels", "labels-regex", "env", "env-regex", "tag", "mode"}
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+async def create(engine: Engine, request: CreateRequest, name: str, payload: bytes) -> Container:
+    """Make a container; nothing of it runs."""
+    if not request.image:
+        raise BadRequest("no image was named")
+    image = engine.images.find(request.image)
+    given = names.container_name(name) if name else engine.containers.new_name()
+    _refuse_taken(engine, given)
+    engine.runtime_named(request.host_config.runtime or engine.settings.default_runtime)
+    image_config = engine.images.config(image)
+    made = record(request, name=given, image=image, image_config=image_config, v2=engine.v2)
+    for mode in (made.host.network_mode, made.host.pid_mode, made.host.ipc_mode):
+        if mode.startswith("container:"):
+            engine.containers.find(mode.partition(":")[2])
+    made.host.runtime = made.host.runtime or engine.settings.default_runtime
+    made.mounts = mountpoints.resolve(
+        made.config, made.host, engine.volumes, lambda text: engine.containers.find(text).record
+    )
+    container = engine.containers.add(made)
+    folder, layers = engine.folder(made), engine.images.layers
+    try:
+        await asyncio.to_thread(
+            preparation.make_folder, made, folder, layers, engine.volumes, payload
+        )
+    except BaseException:
+        engine.containers.forget(made)
+        await asyncio.to_thread(preparation.remove_folder, made, folder, layers)
+        raise
+    engine.tell(made, "create")
+    return container
+
+
+def rename(engine: Engine, container: Container, name: str) -> None:
+    """Give a container another name."""
+    held = container.record
+    if not name:
+        raise BadRequest("Neither old nor new names may be empty")
+    given = names.container_name(name)
+    if given == held.name:
+        raise BadRequest("Renaming a container with the same name as its current name")
+    _refuse_taken(engine, given)
+    before, held.name = held.name, given
+    engine.containers.keep(held)
+    engine.tell(held, "rename", oldName=f"/{before}")
+
+
+def _refuse_taken(engine: Engine, name: str) -> None:
+    owner = engine.containers.named(name)
+    if owner is not None:
+        raise Conflict(
+            f'Conflict. The container name "/{name}" is already in use by container '
+            f'"{owner.record.id}". You have to remove (or rename) that container to be able to '
+            "reuse that name."
+        )
 
 
 def record(
@@ -86,7 +154,7 @@ def _check_config(config: Config) -> None:
     check = config.healthcheck
     if check is not None and (check.test or ["NONE"])[0] != "NONE":
         raise Unsupported("health checks are not run yet (hint: --no-healthcheck)")
-    signal_number(config.stop_signal or "TERM")
+    signalling.number(config.stop_signal or "TERM")
 
 
 def check(host: HostConfig) -> None:
@@ -96,7 +164,7 @@ def check(host: HostConfig) -> None:
     security.read(host.security_opt)
     for each in (*(host.cap_add or ()), *(host.cap_drop or ())):
         capabilities.normal(each)
-    check_restart(host)
+    restarts.check(host.restart_policy)
     driver = host.log_config.type
     if driver not in _LOG_DRIVERS:
         raise Unsupported(f"logging driver {driver!r} is not supported: json-file and none are")
@@ -126,19 +194,6 @@ def check(host: HostConfig) -> None:
     for option, asked in missing.items():
         if asked:
             raise Unsupported(f"{option} is not supported")
-
-
-def check_restart(host: HostConfig) -> None:
-    """Refuse restart policies that are none."""
-    policy = host.restart_policy
-    if policy.name not in _RESTARTS:
-        raise BadRequest(f"invalid restart policy '{policy.name}'")
-    if policy.maximum_retry_count and policy.name != "on-failure":
-        raise BadRequest(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
-        )
-    if policy.maximum_retry_count < 0:
-        raise BadRequest("invalid restart policy: maximum retry count cannot be negative")
 
 
 def _check_network(host: HostConfig) -> None:
@@ -215,29 +270,3 @@ def log_limits(host: HostConfig) -> tuple[int, int]:
     if int(files) > 1 and not size:
         raise BadRequest("max-file cannot be set without max-size")
     return (int(number) * _UNITS[unit] if size else 0), int(files)
-
-
-def signal_number(text: str) -> int:
-    """Return a signal's number by its name, with or without SIG, or by its number."""
-    if text.isdecimal() and 0 < int(text) <= signal.SIGRTMAX:
-        return int(text)
-    name = "SIG" + text.upper().removeprefix("SIG")
-    realtime = name.partition("+" if name.startswith("SIGRTMIN") else "-")
-    if realtime[0] in {"SIGRTMIN", "SIGRTMAX"} and realtime[2].isdecimal():
-        base, step = signal.Signals[realtime[0]], int(realtime[2])
-        number = base + step if realtime[0] == "SIGRTMIN" else base - step
-        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
-            return int(number)
-    try:
-        return int(signal.Signals[name])
-    except KeyError:
-        raise BadRequest(f"Invalid signal: {text}") from None
-
-
-def refuse_taken(name: str, owner: Record | None) -> None:
-    """Refuse a name that another container has."""
-    if owner is not None:
-        raise Conflict(
-            f'Conflict. The container name "/{name}" is already in use by container "{owner.id}". '
-            "You have to remove (or rename) that container to be able to reuse that name."
-        )

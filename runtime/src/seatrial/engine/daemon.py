@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from seatrial.engine import cgroups
+from seatrial.engine import cgroups, recovery
 from seatrial.engine.api.server import application
 from seatrial.engine.engine import Engine
-from seatrial.engine.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from seatrial.engine.settings import Settings
@@ -47,11 +46,10 @@ def run(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> None:
     engine = Engine(settings)
-    lifecycle = Lifecycle(engine)
     engine.nursery.begin()
-    await lifecycle.recover()
+    await recovery.recover(engine)
     runner = web.AppRunner(
-        application(engine, lifecycle),
+        application(engine),
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=1.0,

@@ -15,6 +15,7 @@ from seatrial.engine.images import Images
 from seatrial.engine.layers import Layers
 from seatrial.engine.runtimes import Runtime
 from seatrial.engine.supervision import Nursery
+from seatrial.engine.tasks import Tasks
 from seatrial.engine.volumes import Volumes
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Engine:
         self.containers = Containers(self.database)
         self.execs: dict[str, Exec] = {}
         self.nursery = Nursery()
+        self.tasks = Tasks()
         self.host_capabilities = capabilities.of_host()
         self.v2 = cgroups.is_v2()
         self._runtimes = {

@@ -6,7 +6,19 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from seatrial.engine import clock, creation, describing, limits, processes, selecting, usage
+from seatrial.engine import (
+    clock,
+    creation,
+    describing,
+    limits,
+    processes,
+    removal,
+    restarts,
+    runs,
+    selecting,
+    signalling,
+    usage,
+)
 from seatrial.engine.api import http
 from seatrial.engine.errors import BadRequest, Conflict, NotFound
 from seatrial.engine.payloads import CreateRequest, UpdateRequest
@@ -17,7 +29,6 @@ if TYPE_CHECKING:
     from seatrial.engine.containers import Container
     from seatrial.engine.engine import Engine
     from seatrial.engine.events import Filters
-    from seatrial.engine.lifecycle import Lifecycle
     from seatrial.engine.records import Record
 
 _BEFORE = ("precpu_stats", "preread")
@@ -27,8 +38,8 @@ _WAITS = {"", "not-running", "next-exit", "removed"}
 class Containers:
     """Handlers."""
 
-    def __init__(self, engine: Engine, lifecycle: Lifecycle) -> None:
-        self._engine, self._lifecycle = engine, lifecycle
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def join(self, routes: http.Routes) -> None:
         """Add the paths."""
@@ -55,7 +66,7 @@ class Containers:
     async def _create(self, request: web.Request) -> web.StreamResponse:
         wanted = await http.body(request, CreateRequest)
         name = request.query.get("name", "")
-        container = await self._lifecycle.create(wanted, name, await request.read())
+        container = await creation.create(self._engine, wanted, name, await request.read())
         return http.reply({"Id": container.record.id, "Warnings": []}, 201)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
@@ -125,37 +136,39 @@ class Containers:
             raise BadRequest(
                 "a container is started as it was created: the request cannot have a body"
             )
-        await self._lifecycle.start(self._container(request))
+        await runs.start(self._engine, self._container(request))
         return http.done()
 
     async def _stop(self, request: web.Request) -> web.StreamResponse:
         timeout_s, signal = http.number(request, "t"), request.query.get("signal", "")
-        await self._lifecycle.stop(self._container(request), timeout_s, signal)
+        await signalling.stop(self._engine, self._container(request), timeout_s, signal)
         return http.done()
 
     async def _restart(self, request: web.Request) -> web.StreamResponse:
         timeout_s, signal = http.number(request, "t"), request.query.get("signal", "")
-        await self._lifecycle.restart(self._container(request), timeout_s, signal)
+        await runs.restart(self._engine, self._container(request), timeout_s, signal)
         return http.done()
 
     async def _kill(self, request: web.Request) -> web.StreamResponse:
         named = request.match_info["id"]
         try:
-            await self._lifecycle.kill(self._container(request), request.query.get("signal", ""))
+            await signalling.kill(
+                self._engine, self._container(request), request.query.get("signal", "")
+            )
         except (Conflict, NotFound) as error:
             raise type(error)(f"Cannot kill container: {named}: {error}") from None
         return http.done()
 
     async def _pause(self, request: web.Request) -> web.StreamResponse:
-        await self._lifecycle.pause(self._container(request))
+        await signalling.pause(self._engine, self._container(request))
         return http.done()
 
     async def _unpause(self, request: web.Request) -> web.StreamResponse:
-        await self._lifecycle.unpause(self._container(request))
+        await signalling.unpause(self._engine, self._container(request))
         return http.done()
 
     async def _rename(self, request: web.Request) -> web.StreamResponse:
-        self._lifecycle.rename(self._container(request), request.query.get("name", ""))
+        creation.rename(self._engine, self._container(request), request.query.get("name", ""))
         return http.done()
 
     async def _update(self, request: web.Request) -> web.StreamResponse:
@@ -165,15 +178,8 @@ class Containers:
         async with container.lock:
             record = container.record
             if wanted.restart_policy.name:
-                before, record.host.restart_policy = (
-                    record.host.restart_policy,
-                    wanted.restart_policy,
-                )
-                try:
-                    creation.check_restart(record.host)
-                except BadRequest:
-                    record.host.restart_policy = before
-                    raise
+                restarts.check(wanted.restart_policy)
+                record.host.restart_policy = wanted.restart_policy
             resources = limits.resources(wanted)
             if resources and record.state.running:
                 await self._engine.runtime(record).update(record.id, resources)
@@ -205,8 +211,11 @@ class Containers:
         container = self._container(request)
         if http.flag(request, "link"):
             raise BadRequest("there are no links between containers in this engine")
-        await self._lifecycle.remove(
-            container, force=http.flag(request, "force"), volumes=http.flag(request, "v")
+        await removal.remove(
+            self._engine,
+            container,
+            force=http.flag(request, "force"),
+            volumes=http.flag(request, "v"),
         )
         return http.done()
 
@@ -224,7 +233,7 @@ class Containers:
             size += await asyncio.to_thread(
                 describing.folder_size, f"{self._engine.folder(record)}/upper"
             )
-            await self._lifecycle.remove(container, force=False, volumes=False)
+            await removal.remove(self._engine, container, force=False, volumes=False)
             removed.append(record.id)
         self._engine.events.tell("container", "prune", "", {"reclaimed": str(size)})
         return http.reply({"ContainersDeleted": removed or None, "SpaceReclaimed": size})

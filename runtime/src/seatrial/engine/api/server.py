@@ -10,7 +10,6 @@ from seatrial.engine.api import containers, execs, http, images, networks, strea
 
 if TYPE_CHECKING:
     from seatrial.engine.engine import Engine
-    from seatrial.engine.lifecycle import Lifecycle
 
 #: What Docker's interface has and this engine does not, with what to say of it.
 _MISSING = (
@@ -33,19 +32,19 @@ _MISSING = (
 )  # fmt: skip
 
 
-def application(engine: Engine, lifecycle: Lifecycle) -> web.Application:
+def application(engine: Engine) -> web.Application:
     """Return the application."""
     made = web.Application(middlewares=[http.errors_told], client_max_size=http.LONGEST_BODY)
     routes = http.Routes(made)
     for method, path, why in _MISSING:
         routes.refuse(method, path, why)
     for handlers in (
-        system.System(engine, lifecycle),
-        containers.Containers(engine, lifecycle),
+        system.System(engine),
+        containers.Containers(engine),
         streams.Streams(engine),
         execs.Execs(engine),
         images.Images(engine),
-        volumes.Volumes(engine, lifecycle),
+        volumes.Volumes(engine),
         networks.Networks(engine),
     ):
         handlers.join(routes)

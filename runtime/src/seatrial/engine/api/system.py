@@ -17,7 +17,6 @@ from seatrial.engine.image_archives import ARCHITECTURE
 
 if TYPE_CHECKING:
     from seatrial.engine.engine import Engine
-    from seatrial.engine.lifecycle import Lifecycle
 
 _EVENT_FILTERS = {
     *("config", "container", "daemon", "event", "image", "label", "network", "node", "plugin"),
@@ -28,8 +27,8 @@ _EVENT_FILTERS = {
 class System:
     """Handlers."""
 
-    def __init__(self, engine: Engine, lifecycle: Lifecycle) -> None:
-        self._engine, self._lifecycle = engine, lifecycle
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._version = metadata.version("seatrial")
 
     def join(self, routes: http.Routes) -> None:

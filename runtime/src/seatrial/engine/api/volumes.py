@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from seatrial.engine.engine import Engine
-    from seatrial.engine.lifecycle import Lifecycle
     from seatrial.engine.volumes import Volume
 
 #: Before this version a prune took volumes with names too.
@@ -23,8 +22,8 @@ _ALL_UNTIL = (1, 42)
 class Volumes:
     """Handlers."""
 
-    def __init__(self, engine: Engine, lifecycle: Lifecycle) -> None:
-        self._engine, self._lifecycle = engine, lifecycle
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def join(self, routes: http.Routes) -> None:
         """Add the paths."""
@@ -57,7 +56,7 @@ class Volumes:
     def _chosen(self, volume: Volume, chosen: dict[str, list[str]]) -> bool:
         for kind, values in chosen.items():
             if kind == "dangling":
-                unused = not self._lifecycle.users_of_volume(volume.name)
+                unused = not self._engine.containers.with_volume(volume.name)
                 found = unused == (values[:1] in (["true"], ["1"]))
             elif kind == "driver":
                 found = "local" in values
@@ -87,7 +86,7 @@ class Volumes:
             if http.flag(request, "force"):
                 return http.done()
             raise
-        users = self._lifecycle.users_of_volume(name)
+        users = self._engine.containers.with_volume(name)
         self._engine.volumes.remove(name, users)
         return http.done()
 
@@ -103,7 +102,7 @@ class Volumes:
             )
             if unwanted or not (every or volume.anonymous) or not self._chosen(volume, labels):
                 continue
-            if self._lifecycle.users_of_volume(volume.name):
+            if self._engine.containers.with_volume(volume.name):
                 continue
             size += describing.folder_size(self._engine.volumes.path(volume))
             self._engine.volumes.remove(volume.name, [])

@@ -1,0 +1,77 @@
+"""After a restart of the daemon: what became of the containers that ran while none did."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from seatrial.engine import messages, preparation, removal, runs
+from seatrial.engine.extraction import remove_tree
+from seatrial.engine.snapshots import Snapshot
+from seatrial.engine.supervision import SupervisorGone
+
+if TYPE_CHECKING:
+    from seatrial.engine.containers import Container
+    from seatrial.engine.engine import Engine
+
+_SOCKET = "supervisor.sock"
+_ID = 64
+
+
+async def recover(engine: Engine) -> None:
+    """Find the containers that run, end those that do not, start what is to be started."""
+    for container in engine.containers.all():
+        record = container.record
+        exec_folder = engine.settings.exec_folder(record.id)
+        try:
+            connection = messages.connect(exec_folder, _SOCKET)
+        except OSError:
+            await _recover_ended(engine, container, exec_folder)
+            continue
+        container.link = runs.follow(engine, container, connection)
+        try:
+            answer = await container.link.ask("state")
+        except SupervisorGone:
+            continue  # its loss is taken care of
+        if not record.state.running:
+            record.state.status = "running"
+        record.state.pid = answer["pid"]
+        engine.containers.keep(record)
+    _sweep(engine)
+    for container in engine.containers.all():
+        _restart_by_policy(engine, container)
+
+
+async def _recover_ended(engine: Engine, container: Container, exec_folder: str) -> None:
+    record = container.record
+    if not os.path.isdir(exec_folder) and not record.state.running:
+        if preparation.snapshot(record, engine.folder(record), engine.images.layers).mounted:
+            await runs.clean(engine, record)
+        return
+    # Its supervisor is lost, just as if that had happened now.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    container.link = runs.follow(engine, container, ours)
+
+
+def _restart_by_policy(engine: Engine, container: Container) -> None:
+    record = container.record
+    policy = record.host.restart_policy.name
+    wanted = policy == "always" or (policy == "unless-stopped" and not record.stopped_by_hand)
+    if record.state.status == "restarting" or (wanted and record.state.status == "exited"):
+        record.state.status = "restarting"
+        runs.start_after(engine, container, 0)
+    elif record.host.auto_remove and record.state.status == "exited" and container.link is None:
+        engine.tasks.begin(removal.remove(engine, container, force=False, volumes=True))
+
+
+def _sweep(engine: Engine) -> None:
+    """Remove folders that no container has: of a daemon that was killed meanwhile."""
+    known = {container.record.id for container in engine.containers.all()}
+    for parent in (f"{engine.settings.root}/containers", engine.settings.exec_root):
+        for name in os.listdir(parent):
+            if len(name) == _ID and name not in known:
+                Snapshot(f"{parent}/{name}", []).unmount()
+                remove_tree(None, f"{parent}/{name}")
+    engine.images.sweep(engine.layers_in_use())
