@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
+import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,7 @@ from seatrial.perf.stopwatch import ENVIRON
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_READY = "API listen on"
 _TIMEOUT_S = 30.0
-_STEP_S = 0.02
 #: Joins the cgroups whose files are named, up to --; then in namespaces whose end is that of all
 #: that is started in them. What dockerd writes outside of its folder, it writes into memory.
 _JOIN = """
@@ -67,7 +66,11 @@ class Dockerd:
         (folder / "daemon.json").write_text(json.dumps(settings), encoding="utf-8")
         self._log = folder / "log"
         files = [str(each / "cgroup.procs") for each in joined]
-        with self._log.open("wb") as log:
+        with (
+            self._log.open("wb") as log,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices,
+        ):
+            notices.bind(f"{folder}/ready")
             self._process = subprocess.Popen(
                 [
                     *("/bin/sh", "-c", _JOIN, "sh", *files, "--"),
@@ -76,19 +79,22 @@ class Dockerd:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env=ENVIRON | {"TMPDIR": str(folder)},
+                env=ENVIRON | {"TMPDIR": str(folder), "NOTIFY_SOCKET": notices.getsockname()},
                 start_new_session=True,
             )
-        self._wait()
+            self._wait(notices)
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _TIMEOUT_S
-        while _READY not in self._said():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                lines = self._said().strip().splitlines() or ["it says nothing"]
-                self.close()
-                raise MissingError(f"dockerd does not start: {lines[-1]}")
-            time.sleep(_STEP_S)
+    def _wait(self, notices: socket.socket) -> None:
+        """Wait until it says that it is ready, as sd_notify(3) has it, or ends."""
+        ended = os.pidfd_open(self._process.pid)
+        try:
+            ready = select.select([notices.fileno(), ended], [], [], _TIMEOUT_S)[0]
+        finally:
+            os.close(ended)
+        if notices.fileno() not in ready:
+            lines = self._said().strip().splitlines() or ["it says nothing"]
+            self.close()
+            raise MissingError(f"dockerd does not start: {lines[-1]}")
 
     def _said(self) -> str:
         with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from seatrial.perf.bundles import Bundle
+    from seatrial.perf.bundle import Bundle
     from seatrial.perf.cgroups import OwnCgroups
     from seatrial.perf.contenders import Contender
 

@@ -9,7 +9,7 @@ from seatrial.perf.programs import program
 from seatrial.perf.stopwatch import Step
 
 if TYPE_CHECKING:
-    from seatrial.perf.bundles import Bundle
+    from seatrial.perf.bundle import Bundle
     from seatrial.perf.cases import Case
     from seatrial.perf.contenders import Contender
     from seatrial.perf.place import Place

@@ -11,9 +11,8 @@ from seatrial.perf.orders import NAMESPACES, Orders
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from seatrial.perf.bundles import Bundle
+    from seatrial.perf.bundle import Bundle
     from seatrial.perf.orders import Order
-    from seatrial.perf.place import Place
 
 #: The rungs from the lowest; each does what those before it do and one thing more.
 LADDER = (
@@ -32,14 +31,14 @@ FILTERS = ("filter-search-400", "filter-list-400")
 _END: Order = ("end",)
 
 
-def ladder(rung: str, place: Place, bundle: Bundle) -> list[Order]:
+def ladder(rung: str, bundle: Bundle) -> list[Order]:
     """Return the orders for everything up to a rung."""
     height = LADDER.index(rung)
     config = bundle.config
     if rung == "network":
         types = config["linux"]["namespaces"]
         config = config | {"linux": config["linux"] | {"namespaces": [*types, {"type": "network"}]}}
-    orders = Orders(config, bundle.path, place.cgroups, bundle.cgroup)
+    orders = Orders(config, bundle.path, bundle.cgroups, bundle.cgroup)
     steps: dict[str, list[Order]] = {
         "namespaces": [*orders.clone(), *orders.enter()],
         "cgroup": [*orders.make_cgroups(), ("attach",)],
@@ -72,30 +71,30 @@ def micro_names() -> list[str]:
     ]
 
 
-def micro(name: str, place: Place, bundle: Bundle) -> list[Order]:
+def micro(name: str, bundle: Bundle) -> list[Order]:
     """Return the orders for one step; raises ``filters.NoNamesError``."""
     group, _, which = name.partition("-")
-    return _GROUPS[group](which, place, bundle)
+    return _GROUPS[group](which, bundle)
 
 
 def _clone(*kinds: str) -> Order:
     return ("clone", f"{sum(NAMESPACES[kind] for kind in kinds):x}")
 
 
-def _namespace(which: str, place: Place, bundle: Bundle) -> list[Order]:
-    del place, bundle
+def _namespace(which: str, bundle: Bundle) -> list[Order]:
+    del bundle
     if which == "all-but-user":
         return [_clone(*(kind for kind in NAMESPACES if kind != "user")), _END]
     return [_clone(*([] if which == "none" else [which])), _END]
 
 
-def _in_root(place: Place, bundle: Bundle) -> tuple[Orders, list[Order]]:
-    orders = bundle.orders(place)
+def _in_root(bundle: Bundle) -> tuple[Orders, list[Order]]:
+    orders = bundle.orders()
     return orders, [_clone("mount", "pid", "ipc"), *orders.root()]
 
 
-def _mount(which: str, place: Place, bundle: Bundle) -> list[Order]:
-    orders, before = _in_root(place, bundle)
+def _mount(which: str, bundle: Bundle) -> list[Order]:
+    orders, before = _in_root(bundle)
     if which == "bind":
         return [*before, ("bind", str(bundle.path / "extra"), "tmp", "0"), _END]
     if which.startswith("overlay"):
@@ -110,22 +109,21 @@ def _mount(which: str, place: Place, bundle: Bundle) -> list[Order]:
     return [*before, _END]
 
 
-def _paths(which: str, place: Place, bundle: Bundle) -> list[Order]:
-    orders, before = _in_root(place, bundle)
+def _paths(which: str, bundle: Bundle) -> list[Order]:
+    orders, before = _in_root(bundle)
     word = {"readonly": "readonly", "masked": "mask"}[which]
     mounts = [entry for entry in plain()["mounts"] if entry["destination"] in {"/proc", "/sys"}]
     mounted = [order for entry in mounts for order in orders.mount(entry)]
     return [*before, *mounted, *(o for o in orders.paths() if o[0] == word), _END]
 
 
-def _pivot(which: str, place: Place, bundle: Bundle) -> list[Order]:
+def _pivot(which: str, bundle: Bundle) -> list[Order]:
     del which
-    orders, before = _in_root(place, bundle)
+    orders, before = _in_root(bundle)
     return [*before, *orders.pivot(), _END]
 
 
-def _filter(which: str, place: Place, bundle: Bundle) -> list[Order]:
-    del place
+def _filter(which: str, bundle: Bundle) -> list[Order]:
     if which == "none":
         return [_clone(), ("nothing-new",), _END]
     file = bundle.path / which
@@ -135,18 +133,18 @@ def _filter(which: str, place: Place, bundle: Bundle) -> list[Order]:
     return [_clone(), ("nothing-new",), ("seccomp", str(file)), _END]
 
 
-def _cgroup(which: str, place: Place, bundle: Bundle) -> list[Order]:
-    orders = bundle.orders(place)
+def _cgroup(which: str, bundle: Bundle) -> list[Order]:
+    orders = bundle.orders()
     made = [] if which == "none" else orders.make_cgroups()
     return [*made, _clone(), *([("attach",)] if which == "attach" else []), _END]
 
 
-def _capabilities(which: str, place: Place, bundle: Bundle) -> list[Order]:
+def _capabilities(which: str, bundle: Bundle) -> list[Order]:
     del which
-    return [_clone(), *bundle.orders(place).privileges(), _END]
+    return [_clone(), *bundle.orders().privileges(), _END]
 
 
-_GROUPS: dict[str, Callable[[str, Place, Bundle], list[Order]]] = {
+_GROUPS: dict[str, Callable[[str, Bundle], list[Order]]] = {
     "namespace": _namespace,
     "mount": _mount,
     "paths": _paths,

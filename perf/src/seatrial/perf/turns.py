@@ -13,6 +13,7 @@ from seatrial.perf.stopwatch import Step
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from seatrial.perf.bundle import Bundle
     from seatrial.perf.contenders import Contender
     from seatrial.perf.place import Place
     from seatrial.perf.schedule import Turn
@@ -114,7 +115,7 @@ def _burst(place: Place, turn: Turn) -> Part:
 
 
 def _start_idle(
-    place: Place, contender: Contender, bundle: bundles.Bundle, identifier: str
+    place: Place, contender: Contender, bundle: Bundle, identifier: str
 ) -> dict[str, Any]:
     root = place.root(contender)
     words = ("--bundle", str(bundle.path), *contender.preserving(), identifier)
