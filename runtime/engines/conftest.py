@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 from daemons import image
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemons.engine import Engine
+
+    AnEngine = TypeVar("AnEngine", Podman, Docker, Containerd, Seatriald)
+
+    class Begin(Protocol):
+        """Begins an engine of a kind."""
+
+        def __call__(self, kind: type[AnEngine]) -> AnEngine: ...
+
 
 #: As it is installed beside this Python.
 REFERENCE = str(Path(sys.executable).parent / "seatrial-oci")
@@ -132,54 +141,42 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def podman(
+def begin(
     tmp_path_factory: pytest.TempPathFactory, runtime: str, layer: Path, nothing_left: None
-) -> Iterator[Podman]:
+) -> Iterator[Begin]:
+    """Return what begins an engine, in a room of its own; it ends with the session."""
+    del nothing_left
+    with contextlib.ExitStack() as end:
+
+        def begun(kind: type[AnEngine]) -> AnEngine:
+            room = Room(tmp_path_factory.mktemp(kind.__name__.lower()))
+            return kind(end.enter_context(room), runtime, layer)
+
+        yield begun
+
+
+@pytest.fixture(scope="session")
+def podman(begin: Begin) -> Podman:
     """Return podman."""
-    del nothing_left
-    with Room(tmp_path_factory.mktemp("podman")) as room:
-        engine = Podman(room, runtime, layer)
-        yield engine
-    remove_cgroups(engine.cgroup)
+    return begin(Podman)
 
 
 @pytest.fixture(scope="session")
-def docker(
-    tmp_path_factory: pytest.TempPathFactory, runtime: str, layer: Path, nothing_left: None
-) -> Iterator[Docker]:
+def docker(begin: Begin) -> Docker:
     """Return docker."""
-    del nothing_left
-    with Room(tmp_path_factory.mktemp("docker")) as room:
-        engine = Docker(room, runtime, layer)
-        yield engine
-    engine.daemon.close()
-    remove_cgroups(engine.cgroup)
+    return begin(Docker)
 
 
 @pytest.fixture(scope="session")
-def containerd(
-    tmp_path_factory: pytest.TempPathFactory, runtime: str, layer: Path, nothing_left: None
-) -> Iterator[Containerd]:
+def containerd(begin: Begin) -> Containerd:
     """Return containerd."""
-    del nothing_left
-    with Room(tmp_path_factory.mktemp("containerd")) as room:
-        engine = Containerd(room, runtime, layer)
-        yield engine
-    engine.daemon.close()
-    remove_cgroups(engine.cgroup)
+    return begin(Containerd)
 
 
 @pytest.fixture(scope="session")
-def seatriald(
-    tmp_path_factory: pytest.TempPathFactory, runtime: str, layer: Path, nothing_left: None
-) -> Iterator[Seatriald]:
+def seatriald(begin: Begin) -> Seatriald:
     """Return our own engine."""
-    del nothing_left
-    with Room(tmp_path_factory.mktemp("seatriald")) as room:
-        engine = Seatriald(room, runtime, layer)
-        yield engine
-    engine.daemon.close()
-    remove_cgroups(engine.cgroup)
+    return begin(Seatriald)
 
 
 @pytest.fixture(params=["podman", "docker", "seatriald"])

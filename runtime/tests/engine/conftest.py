@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from daemons import image
-from daemons.room import PATH, Room, remove_cgroups
+from daemons.room import PATH, Room
 from daemons.seatriald import Seatriald
 
 if TYPE_CHECKING:
@@ -28,7 +28,4 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seatriald]:
     layer = tmp_path_factory.mktemp("image") / "layer.tar"
     image.write_layer(layer)
     with Room(tmp_path_factory.mktemp("seatriald")) as room:
-        made = Seatriald(room, _REFERENCE, layer)
-        yield made
-    made.daemon.close()
-    remove_cgroups(made.cgroup)
+        yield Seatriald(room, _REFERENCE, layer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from daemons import image
@@ -33,8 +32,8 @@ class Containerd:
     def __init__(self, room: Room, runtime: str, layer: Path) -> None:
         self.room, self.runtime = room, runtime
         # ctr puts a container's cgroup below the name of its containerd namespace.
-        self._namespace = f"seatrial-engines-{os.getpid()}-containerd"
-        self.cgroup = f"/{self._namespace}"
+        self.cgroup = room.cgroup
+        self._namespace = self.cgroup.removeprefix("/")
         configuration = room.folder / "containerd.toml"
         configuration.write_text(_CONFIGURATION.format(store=room.store), "utf-8")
         self.daemon = Daemon(

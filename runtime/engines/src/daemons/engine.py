@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import itertools
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from daemons import image
@@ -25,8 +24,7 @@ class Engine(abc.ABC):
 
     def __init__(self, room: Room, runtime: str, layer: Path) -> None:
         self.room, self.runtime = room, runtime
-        #: Above all cgroups of its containers.
-        self.cgroup = f"/seatrial-engines-{os.getpid()}-{type(self).__name__.lower()}"
+        self.cgroup = room.cgroup
         self.begin()
         self.room.must(*self.command("import", str(layer), image.NAME))
 

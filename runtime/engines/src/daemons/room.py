@@ -107,7 +107,11 @@ class Room:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        #: Those whose end is waited for when the room has ended.
+        self.daemons: list[Daemon] = []
         self.store = folder / "store"
+        #: Above all cgroups of its containers.
+        self.cgroup = f"/seatrial-engines-{os.getpid()}-{folder.name}"
         self.environment = {
             "PATH": PATH,
             "HOME": str(folder),
@@ -173,13 +177,16 @@ class Room:
         return done
 
     def close(self) -> None:
-        """End every process of the room, and with them the room."""
+        """End every process of the room, and with them the room; remove the cgroups."""
         assert self._init.stdin is not None
         self._init.stdin.close()
         self._init.wait(TIMEOUT_S)
         for stream in (self._init.stdout, self._init.stderr):
             assert stream is not None
             stream.close()
+        for daemon in self.daemons:
+            daemon.close()
+        remove_cgroups(self.cgroup)
 
     def __enter__(self) -> Self:
         return self
@@ -196,6 +203,7 @@ class Daemon:
         self.log: list[str] = []
         self._seen = threading.Event()
         self._process = room.start(*argv, stdout=subprocess.DEVNULL)
+        room.daemons.append(self)
         self._reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
         self._reader.start()
         if not self._seen.wait(TIMEOUT_S) or not any(ready in line for line in self.log):
