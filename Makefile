@@ -35,7 +35,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What hatch_build.py compiles: the probe, the executor, the launcher, the benchmarks' programs.
 COMPILED := conformance/src/seatrial/conformance/bin/probe runtime/src/seatrial/oci/_core.abi3.so
-COMPILED += runtime/src/seatrial/oci/bin/seatrial-oci
+COMPILED += runtime/src/seatrial/oci/bin/seatrial-oci runtime/src/seatrial/engine/bin/init
 COMPILED += $(addprefix perf/src/seatrial/perf/bin/,stopwatch payload floor)
 C_SOURCES := $(wildcard conformance/csrc/*/*.c runtime/csrc/*.c runtime/csrc/*/*.c perf/csrc/*/*.c)
 C_FILES := $(C_SOURCES) $(wildcard conformance/csrc/*/*.h runtime/csrc/*.h perf/csrc/*/*.h)

@@ -64,6 +64,13 @@ ARTIFACTS = (
         ("-static",),
         "gcc libc6-dev",
     ),
+    # Static: it is the first program of containers that hold no loader.
+    Artifact(
+        ("runtime/csrc/init",),
+        "runtime/src/seatrial/engine/bin/init",
+        ("-static", "-s"),
+        "gcc libc6-dev",
+    ),
     # What a container process of the module's is at first: as few pages as can be, so no libc.
     *(
         Artifact(

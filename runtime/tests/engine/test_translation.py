@@ -122,7 +122,6 @@ def test_a_command_of_ones_own_keeps_the_images_entrypoint() -> None:
         ({"NetworkMode": "bridge"}, Unsupported),
         ({"NetworkMode": "mine"}, NotFound),
         ({"PortBindings": {"80/tcp": []}}, Unsupported),
-        ({"Init": True}, Unsupported),
         ({"Memory": 5}, BadRequest),
         ({"CapAdd": ["NO_SUCH"]}, BadRequest),
         ({"SecurityOpt": ["nonsense"]}, BadRequest),
@@ -139,15 +138,6 @@ def test_what_cannot_be_done_is_refused_when_a_container_is_created(
 ) -> None:
     with pytest.raises(error):
         _record(HostConfig=host)
-
-
-def test_health_checks_are_refused_unless_they_are_turned_off() -> None:
-    with pytest.raises(Unsupported):
-        _record(Healthcheck={"Test": ["CMD", "true"]})
-    image = Config(healthcheck=payloads.Healthcheck(test=["CMD", "true"]))
-    with pytest.raises(Unsupported):
-        _record(image)
-    assert _record(image, Healthcheck={"Test": ["NONE"]}).path == "true"
 
 
 @pytest.mark.parametrize(

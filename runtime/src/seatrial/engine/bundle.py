@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from seatrial.engine import capabilities, limits, mountpoints, payloads, security
 
 if TYPE_CHECKING:
+    from seatrial.engine.payloads import HostConfig
     from seatrial.engine.records import Record
     from seatrial.engine.users import User
 
+#: The first program of containers that asked for one: in this package, and in the container.
+INIT = f"{os.path.dirname(__file__)}/bin/init"
+_INIT_INSIDE = "/sbin/docker-init"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHM_BYTES = 64 << 20
 _PROC = {
@@ -89,6 +93,11 @@ def capability_sets(names: list[str], user: User) -> dict[str, list[str]]:
     return {"bounding": names, "effective": used, "permitted": used}
 
 
+def has_init(host: HostConfig) -> bool:
+    """Whether a container's first process is ours; one in others' PID namespace is no init."""
+    return bool(host.init) and not host.pid_mode
+
+
 def held_capabilities(record: Record, place: Place) -> list[str]:
     """Return the capabilities of a container."""
     host = record.host
@@ -103,7 +112,7 @@ def _process(record: Record, place: Place) -> dict[str, Any]:
     made: dict[str, Any] = {
         "terminal": held.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
-        "args": [record.path, *record.args],
+        "args": [*([_INIT_INSIDE, "--"] if has_init(host) else []), record.path, *record.args],
         "env": environment(held.env, hostname=held.hostname, tty=held.tty, home=user.home),
         "cwd": held.working_dir or "/",
         "capabilities": capability_sets(names, user),
@@ -144,6 +153,9 @@ def _mounts(record: Record, place: Place) -> list[dict[str, Any]]:
         made.append(shm)
     files = ("resolv.conf", "hostname", "hosts")
     made.extend(_bind(f"{place.folder}/{name}", f"/etc/{name}") for name in files)
+    if has_init(host):
+        init = {"destination": _INIT_INSIDE, "type": "bind", "source": INIT}
+        made.append({**init, "options": ["bind", "ro"]})
     own = [
         *map(mountpoints.oci, record.mounts),
         *(

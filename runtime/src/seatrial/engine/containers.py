@@ -86,6 +86,8 @@ class Container:
         self.restarting: asyncio.Task[None] | None = None
         #: How long the last restart was waited for.
         self.restart_delay_s = 0.0
+        #: What runs its health checks.
+        self.health: asyncio.Task[None] | None = None
         self.removing = False
         self._exits: set[asyncio.Future[int]] = set()
         self._removals: set[asyncio.Future[int]] = set()

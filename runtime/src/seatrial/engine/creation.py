@@ -10,6 +10,7 @@ from seatrial.engine import (
     bundle,
     capabilities,
     clock,
+    health,
     limits,
     mountpoints,
     names,
@@ -126,7 +127,8 @@ def _config(request: CreateRequest, image: Config) -> Config:
     given = {each.partition("=")[0] for each in request.env or ()}
     inherited = [each for each in image.env or () if each.partition("=")[0] not in given]
     made.env = [*(request.env or ()), *inherited] or None
-    for name in ("user", "working_dir", "stop_signal", "healthcheck", "stop_timeout", "shell"):
+    made.healthcheck = health.merged(request.healthcheck, image.healthcheck)
+    for name in ("user", "working_dir", "stop_signal", "stop_timeout", "shell"):
         if not getattr(made, name):
             setattr(made, name, getattr(image, name))
     # An entrypoint of one's own does away with the image's command too.
@@ -151,9 +153,7 @@ def _check_config(config: Config) -> None:
             raise BadRequest(f"invalid environment variable: {each}")
     if config.mac_address:
         raise Unsupported("a MAC address needs a bridge network, which this engine has not yet")
-    check = config.healthcheck
-    if check is not None and (check.test or ["NONE"])[0] != "NONE":
-        raise Unsupported("health checks are not run yet (hint: --no-healthcheck)")
+    health.check(config.healthcheck)
     signalling.number(config.stop_signal or "TERM")
 
 
@@ -183,7 +183,6 @@ def check(host: HostConfig) -> None:
     _check_network(host)
     _check_modes(host)
     missing = {
-        "--init": host.init,
         "--link": host.links,
         "--isolation": host.isolation not in {"", "default"},
         "--storage-opt": host.storage_opt,

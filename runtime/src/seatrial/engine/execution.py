@@ -113,6 +113,13 @@ async def start(
     wanted.pid = answer["pid"]
 
 
+async def kill(wanted: Exec) -> None:
+    """Kill a process that runs; its end is told as any other."""
+    link = wanted.container.link
+    if link is not None and wanted.running:
+        await link.ask("kill", exec=wanted.id)
+
+
 def _process(engine: Engine, wanted: Exec, size: list[int] | None) -> dict[str, Any]:
     record, request = wanted.container.record, wanted.request
     held = preparation.snapshot(record, engine.folder(record), engine.images.layers)

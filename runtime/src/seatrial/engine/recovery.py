@@ -6,7 +6,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from seatrial.engine import messages, preparation, removal, runs
+from seatrial.engine import health, messages, preparation, removal, runs
 from seatrial.engine.extraction import remove_tree
 from seatrial.engine.snapshots import Snapshot
 from seatrial.engine.supervision import SupervisorGone
@@ -38,6 +38,8 @@ async def recover(engine: Engine) -> None:
             record.state.status = "running"
         record.state.pid = answer["pid"]
         engine.containers.keep(record)
+        if record.state.status == "running":
+            health.begin(engine, container)
     _sweep(engine)
     for container in engine.containers.all():
         _restart_by_policy(engine, container)

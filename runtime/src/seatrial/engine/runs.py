@@ -10,7 +10,16 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from seatrial.engine import cgroups, clock, creation, preparation, removal, restarts, signalling
+from seatrial.engine import (
+    cgroups,
+    clock,
+    creation,
+    health,
+    preparation,
+    removal,
+    restarts,
+    signalling,
+)
 from seatrial.engine.errors import BadRequest, Conflict, EngineError, NotModified
 from seatrial.engine.extraction import remove_tree
 from seatrial.engine.supervision import Link
@@ -40,6 +49,7 @@ async def start(engine: Engine, container: Container) -> None:
             raise NotModified("container already started")
         restarts.cancel(engine, container)
         container.record.stopped_by_hand = False
+        container.record.restart_count = 0
         await _begin(engine, container)
 
 
@@ -91,8 +101,10 @@ async def _begin(engine: Engine, container: Container) -> None:
     state.status, state.pid, state.error = "running", answer["pid"], ""
     state.exit_code, state.oom_killed = 0, False
     state.started_at = clock.from_ns(answer["started_ns"])
+    health.start_anew(container)
     engine.containers.keep(record)
     engine.tell(record, "start")
+    health.begin(engine, container)
 
 
 async def _prepare(engine: Engine, record: Record) -> Message:
@@ -229,6 +241,7 @@ async def _ended(engine: Engine, container: Container, link: Link, told: Message
             return
         link.close()
         container.link = None
+        health.end(container)
         record, state = container.record, container.record.state
         lasted_s = (told["finished_ns"] - clock.to_ns(state.started_at)) / 1e9
         state.status, state.pid = "exited", 0

@@ -8,12 +8,13 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from seatrial.engine import restarts
+from seatrial.engine import health, restarts
 from seatrial.engine.errors import BadRequest, Conflict, EngineError, NotModified
 
 if TYPE_CHECKING:
     from seatrial.engine.containers import Container
     from seatrial.engine.engine import Engine
+    from seatrial.engine.records import Record
 
 _STOP_TIMEOUT_S = 10
 
@@ -55,7 +56,7 @@ async def kill(engine: Engine, container: Container, wanted: str) -> None:
         restarts.cancel(engine, container)
         return
     _must_run(container)
-    if sent == signal.SIGKILL:
+    if _ends(container.record, sent):
         container.record.stopped_by_hand = True
     gone = container.next_exit()
     await _send(engine, container, sent)
@@ -63,6 +64,15 @@ async def kill(engine: Engine, container: Container, wanted: str) -> None:
         await gone
     else:
         gone.cancel()
+
+
+def _ends(record: Record, sent: int) -> bool:
+    """Whether a signal is meant to end a container, so that no restart is to follow.
+
+    As with Docker, any is unless the container has said which one.
+    """
+    said = record.config.stop_signal
+    return sent == signal.SIGKILL or not said or sent == number(said)
 
 
 async def stop(
@@ -100,6 +110,7 @@ async def pause(engine: Engine, container: Container) -> None:
             raise Conflict(f"Container {record.id} is already paused")
         await engine.runtime(record)("pause", record.id)
         record.state.status = "paused"
+        health.end(container)
         engine.containers.keep(record)
         engine.tell(record, "pause")
 
@@ -114,6 +125,7 @@ async def unpause(engine: Engine, container: Container) -> None:
         record.state.status = "running"
         engine.containers.keep(record)
         engine.tell(record, "unpause")
+        health.begin(engine, container)
 
 
 def _must_run(container: Container) -> None:

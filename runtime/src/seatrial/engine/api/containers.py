@@ -57,7 +57,7 @@ class Containers:
         routes.add("POST", "/containers/{id}/unpause", self._unpause)
         routes.add("POST", "/containers/{id}/rename", self._rename)
         routes.add("POST", "/containers/{id}/update", self._update)
-        routes.add("POST", "/containers/{id}/wait", self._wait)
+        routes.add("POST", "/containers/{id}/wait", self._wait, changes=False)
         routes.add("DELETE", "/containers/{id}", self._remove)
 
     def _container(self, request: web.Request) -> Container:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -15,8 +16,6 @@ from seatrial.engine import payloads
 from seatrial.engine.errors import BadRequest, EngineError, NotModified, Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from seatrial.engine.events import Filters
 
 VERSION, OLDEST_VERSION = "1.50", "1.24"
@@ -26,6 +25,7 @@ _VERSIONED = re.compile(r"/v(\d{1,3})\.(\d{1,3})(?=/)")
 _FALSE = {"", "0", "no", "false", "none"}
 _changes: set[asyncio.Future[web.StreamResponse]] = set()
 _log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -67,13 +67,11 @@ def version(request: web.Request) -> tuple[int, int]:
 
 
 @web.middleware
-async def errors_told(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def errors_told(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Make every error an answer: a client never sees a traceback."""
     try:
         _check_version(request)
-        return await _handled(request, handler)
+        return await handler(request)
     except EngineError as error:
         return refuse(error)
     except web.HTTPRequestEntityTooLarge:
@@ -89,16 +87,23 @@ async def errors_told(
         return reply({"message": f"{type(error).__name__}: {error}"}, 500)
 
 
-async def _handled(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """A client that goes away ends what it only reads; what it changes is done to the end."""
-    if request.method == "GET":
-        return await handler(request)
-    task = asyncio.ensure_future(handler(request))
-    _changes.add(task)
-    task.add_done_callback(_changes.discard)
-    return await asyncio.shield(task)
+def _to_the_end(handler: Handler) -> Handler:
+    """Let a handler do all that it does, though its client goes away meanwhile."""
+
+    async def handled(request: web.Request) -> web.StreamResponse:
+        task = asyncio.ensure_future(handler(request))
+        _changes.add(task)
+        task.add_done_callback(_done)
+        return await asyncio.shield(task)
+
+    return handled
+
+
+def _done(task: asyncio.Future[web.StreamResponse]) -> None:
+    """Let an error go that nobody is there to hear; somebody who is has heard of it."""
+    _changes.discard(task)
+    if not task.cancelled():
+        task.exception()
 
 
 def _check_version(request: web.Request) -> None:
@@ -126,13 +131,13 @@ class Routes:
     def __init__(self, application: web.Application) -> None:
         self._router = application.router
 
-    def add(
-        self,
-        method: str,
-        path: str,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-    ) -> None:
-        """Let a handler answer at a path."""
+    def add(self, method: str, path: str, handler: Handler, *, changes: bool = True) -> None:
+        """Let a handler answer at a path.
+
+        A client that goes away ends what it only reads; what it changes is done to the end.
+        """
+        if changes and method != "GET":
+            handler = _to_the_end(handler)
         for before in ("", r"/v{version:\d+\.\d+}"):
             if method == "GET":
                 self._router.add_get(before + path, handler)

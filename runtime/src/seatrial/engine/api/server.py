@@ -16,7 +16,7 @@ _MISSING = (
     *(("*", f"/{noun}{{rest:.*}}", "this engine has no swarm") for noun in (
         "swarm", "nodes", "services", "tasks", "secrets", "configs",
     )),
-    ("*", "/plugins{rest:.*}", "this engine has no plugins"),
+    *(("*", path, "this engine has no plugins") for path in ("/plugins", "/plugins/{rest:.*}")),
     ("POST", "/session", "this engine has no BuildKit (hint: build elsewhere, then docker load)"),
     ("POST", "/build", "this engine builds no images (hint: build elsewhere, then docker load)"),
     ("GET", "/images/search", "this engine does not search registries"),
@@ -36,8 +36,6 @@ def application(engine: Engine) -> web.Application:
     """Return the application."""
     made = web.Application(middlewares=[http.errors_told], client_max_size=http.LONGEST_BODY)
     routes = http.Routes(made)
-    for method, path, why in _MISSING:
-        routes.refuse(method, path, why)
     for handlers in (
         system.System(engine),
         containers.Containers(engine),
@@ -48,4 +46,6 @@ def application(engine: Engine) -> web.Application:
         networks.Networks(engine),
     ):
         handlers.join(routes)
+    for method, path, why in _MISSING:
+        routes.refuse(method, path, why)
     return made

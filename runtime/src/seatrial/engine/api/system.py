@@ -13,6 +13,7 @@ from aiohttp import web
 
 from seatrial.engine import cgroups, clock, explaining
 from seatrial.engine.api import http
+from seatrial.engine.errors import NotFound
 from seatrial.engine.image_archives import ARCHITECTURE
 
 if TYPE_CHECKING:
@@ -34,11 +35,16 @@ class System:
     def join(self, routes: http.Routes) -> None:
         """Add the paths."""
         routes.add("GET", "/_ping", self._ping)
+        routes.add("GET", "/plugins/{name}/json", self._no_plugin)
         routes.add("GET", "/version", self._tell_version)
         routes.add("GET", "/info", self._info)
         routes.add("GET", "/events", self._events)
         routes.add("GET", "/seatrial/explain/{id}", self._explain)
         routes.refuse("POST", "/auth", "this engine keeps no credentials of registries")
+
+    async def _no_plugin(self, request: web.Request) -> web.StreamResponse:
+        """Say so as of anything that is not there: clients look for names among plugins too."""
+        raise NotFound(f'plugin "{request.match_info["name"]}" not found')
 
     async def _ping(self, request: web.Request) -> web.StreamResponse:
         del request

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import time
 from contextlib import suppress
@@ -175,6 +176,13 @@ class Supervisor:
             self._perhaps_over()
 
         self._call([*argv, self._id], streams.given, created)
+
+    def _do_kill(self, message: Message, _: list[int], answer: Callable[..., None]) -> None:
+        """Kill a process of docker exec: it is our child, so its pid is nobody else's."""
+        process = self._processes.get(message["exec"])
+        if process is not None and process.pid and process.exit_code is None:
+            os.kill(process.pid, signal.SIGKILL)
+        answer()
 
     def _do_exec(
         self, message: Message, descriptors: list[int], answer: Callable[..., None]
