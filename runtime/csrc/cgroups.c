@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -347,4 +348,30 @@ int op_device_filter(struct context *context, const struct op *op) {
     }
     close(cgroup);
     return error == EPERM && op->flags & 2 ? 0 : error;
+}
+
+bool cgroups_are_empty(const struct plan *plan) {
+    for (uint32_t i = 0; i < plan->header->ops; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->kind != OP_ATTACH)
+            continue;
+        const char *procs = plan_string(plan, op->path);
+        char folder[4096], byte;
+        const char *slash = strrchr(procs, '/');
+        struct stat status;
+        snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - procs) : 0, procs);
+        if (stat(folder, &status) != 0) {
+            if (errno == ENOENT)
+                continue;
+            return false;
+        }
+        int fd = open(procs, O_RDONLY | O_CLOEXEC);
+        if (status.st_nlink != 2 || fd < 0)
+            return false;
+        ssize_t bytes = read(fd, &byte, 1);
+        close(fd);
+        if (bytes != 0)
+            return false;
+    }
+    return true;
 }

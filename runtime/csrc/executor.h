@@ -115,6 +115,8 @@ void close_slots(struct context *context);
 enum { ATTACHES_ITSELF = 2 }; // a flag of OP_ATTACH
 int open_cgroup(const struct plan *plan);
 struct outcome attach_itself(struct context *context);
+// Whether nothing lives in the container's cgroups, and none is below them.
+bool cgroups_are_empty(const struct plan *plan);
 
 // files.c
 size_t print_decimal(char *into, uint64_t value);

@@ -50,6 +50,9 @@ struct asker {
 int ask(struct asker *asker, uint32_t kind, uint32_t flags, const char *name);
 void forget(struct asker *asker);
 
+// Whether all these questions, in which 1 stands for the id, are answered as they were before.
+bool facts_hold(const char *facts, size_t bytes, const char *id);
+
 // Reads to the end; returns 0 or an errno.
 int read_to_end(int fd, struct room *into);
 

@@ -86,7 +86,6 @@ bool find_kept(const struct call *call, struct kept *kept);
 bool is_slot(const void *content, size_t bytes);
 const char *slot_facts(const void *slot);
 size_t slot_facts_bytes(const void *slot);
-bool facts_hold(const char *facts, size_t bytes, const char *id);
 // Makes the plan for an id of a slot's template; the memory is from malloc(3).
 bool bind_plan(const void *slot, const char *id, struct plan *plan);
 

@@ -65,33 +65,6 @@ void name_container(const struct call *call, const struct record *record, struct
     *names = (struct names){.id = id, .bundle = record->bundle, .members = members};
 }
 
-// Whether nothing lives in the container's cgroups, and none is below them.
-static bool cgroups_are_empty(const struct plan *plan) {
-    for (uint32_t i = 0; i < plan->header->ops; i++) {
-        const struct op *op = &plan->ops[i];
-        if (op->kind != OP_ATTACH)
-            continue;
-        const char *procs = plan_string(plan, op->path);
-        char folder[4096], byte;
-        const char *slash = strrchr(procs, '/');
-        struct stat status;
-        snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - procs) : 0, procs);
-        if (stat(folder, &status) != 0) {
-            if (errno == ENOENT)
-                continue;
-            return false;
-        }
-        int fd = open(procs, O_RDONLY | O_CLOEXEC);
-        if (status.st_nlink != 2 || fd < 0)
-            return false;
-        ssize_t bytes = read(fd, &byte, 1);
-        close(fd);
-        if (bytes != 0)
-            return false;
-    }
-    return true;
-}
-
 bool end(const struct record *record) {
     int pidfd = (int)syscall(SYS_pidfd_open, record->pid, 0);
     if (pidfd < 0)

@@ -206,6 +206,33 @@ static PyObject *core_ask(PyObject *self, PyObject *args) {
     return answer;
 }
 
+PyDoc_STRVAR(hold_doc,
+             "facts_hold(facts, id)\n--\n\n"
+             "Return whether the host answers these questions, of a kept plan, as before.");
+
+static PyObject *core_facts_hold(PyObject *self, PyObject *args) {
+    (void)self;
+    const char *facts, *id;
+    Py_ssize_t bytes;
+    if (!PyArg_ParseTuple(args, "y#y:facts_hold", &facts, &bytes, &id))
+        return NULL;
+    return PyBool_FromLong(facts_hold(facts, (size_t)bytes, id));
+}
+
+PyDoc_STRVAR(empty_doc, "cgroups_are_empty(plan)\n--\n\n"
+                        "Return whether nothing lives in the container's cgroups or below them.");
+
+static PyObject *core_cgroups_are_empty(PyObject *self, PyObject *args) {
+    (void)self;
+    const char *buffer;
+    Py_ssize_t bytes;
+    struct plan plan;
+    if (!PyArg_ParseTuple(args, "y#:cgroups_are_empty", &buffer, &bytes) ||
+        !open_plan(buffer, bytes, &plan))
+        return NULL;
+    return PyBool_FromLong(cgroups_are_empty(&plan));
+}
+
 PyDoc_STRVAR(caller_doc, "caller()\n--\n\n"
                          "Return who we are to the kernel, struct caller of facts.h.");
 
@@ -241,6 +268,8 @@ static PyMethodDef methods[] = {
     {"create", core_create, METH_VARARGS, create_doc},
     {"start", core_start, METH_VARARGS, start_doc},
     {"ask", core_ask, METH_VARARGS, ask_doc},
+    {"facts_hold", core_facts_hold, METH_VARARGS, hold_doc},
+    {"cgroups_are_empty", core_cgroups_are_empty, METH_VARARGS, empty_doc},
     {"caller", core_caller, METH_NOARGS, caller_doc},
     {"checksum", core_checksum, METH_VARARGS, checksum_doc},
     {"build", core_build, METH_NOARGS, build_doc},

@@ -17,7 +17,10 @@ FLAGS = (
     "-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fno-omit-frame-pointer", "-U_FORTIFY_SOURCE",
     "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
 )  # fmt: skip
-SOURCES = ("fuzz/slots/slots.c", "launcher/kept.c", "facts/checksum.c", "template.c", "plan.c")
+SOURCES = (
+    "fuzz/slots/slots.c", "launcher/kept.c", "facts/checksum.c", "facts/hold.c", "template.c",
+    "plan.c",
+)  # fmt: skip
 
 
 def build(folder: Path, csrc: Path) -> Path:

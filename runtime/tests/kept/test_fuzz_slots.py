@@ -32,7 +32,7 @@ def test_slots_that_are_spoiled_are_refused_or_read_within_bounds() -> None:
     ("file", "check"),
     [
         ("launcher/kept.c", "length >= bytes - at ||"),
-        ("launcher/kept.c", "name > bytes - at || answer > bytes - at - name ||"),
+        ("facts/hold.c", "name > bytes - at || answer > bytes - at - name ||"),
         ("template.c", "first > plan.heap_bytes ||"),
     ],
 )

@@ -51,6 +51,12 @@ def bind(template: bytes, id: bytes, /) -> bytes:
 def ask(kind: int, flags: int, name: bytes, /) -> bytes:
     """Return what this host answers to a question (runtime/csrc/facts); raises ``OSError``."""
 
+def facts_hold(facts: bytes, id: bytes, /) -> bool:
+    """Whether this host answers the questions of a kept plan as before (runtime/csrc/facts)."""
+
+def cgroups_are_empty(plan: bytes, /) -> bool:
+    """Whether nothing lives in the container's cgroups, and none is below them."""
+
 def caller() -> bytes:
     """Return our ids and capabilities, as a kept plan has them."""
 
