@@ -29,12 +29,15 @@ def docker(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", ["docker", "podman"])
+COMMANDS = {"docker": ("docker", "dockerd"), "podman": ("podman",), "seatriald": ("docker",)}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_an_engine_is_timed_with_what_works_for_it(bench: Bench, name: str) -> None:
-    for command in {"docker": ("docker", "dockerd"), "podman": ("podman",)}[name]:
+    for command in COMMANDS[name]:
         if shutil.which(command, path=ENVIRON["PATH"]) is None:
             pytest.skip(f"{command} is not on this machine")
-    ran = bench(*ONCE, "--runtime", name)
+    ran = bench(*ONCE, "--editable", "--runtime", name)
     assert ran.status == 0, ran.out + ran.err
     assert not [line for line in ran.samples if "error" in line]
     suite = pyperf.BenchmarkSuite.load(str(ran.folder / f"{name}.json"))
@@ -57,7 +60,7 @@ def _commands() -> list[str]:
 
 
 def test_without_dockerd_docker_is_left_out(bench: Bench, docker: str) -> None:
-    none = "import seatrial.perf.dockerd as room\nroom.ENVIRON = {'PATH': '/nowhere'}"
+    none = "import seatrial.perf.daemons as room\nroom.ENVIRON = {'PATH': '/nowhere'}"
     ran = bench(*ONCE, "--runtime", docker, before=none)
     assert ran.document("skipped.json") == [
         {"contender": "docker", "reason": "dockerd is not on this machine"}
@@ -71,7 +74,7 @@ def test_a_dockerd_that_does_not_start_is_told(bench: Bench, docker: str, tmp_pa
     daemon.write_text("#!/bin/sh\necho no storage driver >&2; exit 1\n")
     daemon.chmod(0o755)
     path = f"{tmp_path}/bin:{ENVIRON['PATH']}"
-    other = f"import seatrial.perf.dockerd as room\nroom.ENVIRON = {{'PATH': {path!r}}}"
+    other = f"import seatrial.perf.daemons as room\nroom.ENVIRON = {{'PATH': {path!r}}}"
     ran = bench(*ONCE, "--runtime", docker, before=other)
     assert ran.document("skipped.json") == [
         {"contender": "docker", "reason": "dockerd does not start: no storage driver"}
@@ -82,4 +85,15 @@ def test_a_daemon_of_the_users_is_used_when_asked_for(bench: Bench, docker: str)
     ran = bench(*ONCE, "--runtime", docker, "--docker-host", "unix:///nowhere")
     assert ran.document("skipped.json") == [
         {"contender": "docker", "reason": "docker import: no daemon at unix:///nowhere"}
+    ]
+
+
+def test_without_dockers_client_seatriald_is_left_out(bench: Bench) -> None:
+    none = "import seatrial.perf.engines as room\nroom.ENVIRON = {'PATH': '/nowhere'}"
+    ran = bench(*ONCE, "--editable", "--runtime", "seatriald", before=none)
+    assert ran.document("skipped.json") == [
+        {
+            "contender": "seatriald",
+            "reason": "docker's client, which it is timed by, is not on this machine",
+        }
     ]

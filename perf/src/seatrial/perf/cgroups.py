@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.perf import kernel
+from seatrial.perf.contenders import ENGINES
 from seatrial.perf.errors import UnfitError
 
 ROOT = Path("/sys/fs/cgroup")
@@ -155,7 +156,7 @@ class OwnCgroups:
 
         But for the stopwatch, and the engines' own cgroups and daemons.
         """
-        self._remove(spared=frozenset({"stopwatch", "daemon", "podman", "docker"}))
+        self._remove(spared=frozenset({"stopwatch", "daemon", *ENGINES}))
 
     def remove(self) -> None:
         """Kill what runs in it and remove all of it."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Those that are looked for when none is named.
 KNOWN = ("seatrial-oci", "crun", "runc", "youki", "runsc")
 #: The same, for the suite of engines.
-ENGINES = ("podman", "docker")
+ENGINES = ("podman", "docker", "seatriald")
 #: The contender that is nothing but the kernel's work.
 FLOOR = "floor"
 #: What the second of the A/A pair is called after.
@@ -53,6 +53,7 @@ _DIALECTS = {
     "runsc": Dialect(("--network=none", "--oci-seccomp"), preserves=False, monotonic=False),
     "podman": Dialect(preserves=False, engine=True),
     "docker": Dialect(preserves=False, engine=True),
+    "seatriald": Dialect(preserves=False, engine=True),
 }
 
 
@@ -98,7 +99,12 @@ class Contender:
     @property
     def has_modes(self) -> bool:
         """Whether it is the reference runtime, which can be timed in several modes."""
-        return bool(self.package_sha256) and self.mode is None and not self.is_again
+        return (
+            bool(self.package_sha256)
+            and not self.is_engine
+            and self.mode is None
+            and not self.is_again
+        )
 
     @property
     def python(self) -> str:
@@ -211,12 +217,13 @@ def sha256(path: str) -> str:
 
 
 def _package(path: Path) -> str:
-    """Return the hash of the reference runtime's Python; empty for all other runtimes."""
+    """Return the hash of our own Python; empty for what is not ours."""
     if not path.name.startswith("seatrial"):
         return ""
     digest = hashlib.sha256()
-    for folder in path.parent.parent.glob("lib/python3*/site-packages/seatrial/oci"):
-        for file in sorted([*folder.rglob("*.py"), *folder.rglob("*.so")]):
+    for folder in path.parent.parent.glob("lib/python3*/site-packages/seatrial"):
+        ours = (file for part in ("oci", "engine") for file in (folder / part).rglob("*"))
+        for file in sorted(file for file in ours if file.suffix in {".py", ".so"}):
             digest.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 

@@ -121,7 +121,7 @@ def _leave_out(options: dict[str, Any], plan: Plan) -> None:
 
 def _pair(plan: Plan, found: list[Contender]) -> None:
     """Have an A/A pair in every run: at least in one case."""
-    reference = (each for each in found if each.name.startswith("seatrial"))
+    reference = (each for each in found if each.has_modes)
     runtimes = (each for each in found if not each.is_engine)
     doubled = next(reference, next(runtimes, found[0]))
     plan.contenders.insert(-1, doubled.again())

@@ -151,7 +151,13 @@ SUITES = {
         Suite("scaling", "several starts at once", _scaling, Size(15, 1), Size(1, 1)),
         Suite("density", "memory per idle container", _density, Size(10, 1), Size(1, 1)),
         Suite("exec", "a program more in a container", _exec, Size(20, 3), Size(3, 2)),
-        Suite("engine", "podman run, docker run", _engine, Size(15, 2), Size(2, 1)),
+        Suite(
+            "engine",
+            "podman run, docker run, docker run on seatriald",
+            _engine,
+            Size(15, 2),
+            Size(2, 1),
+        ),
         Suite("tax", "--version, so nothing but start-up", _tax, Size(20, 3), Size(3, 2)),
     )
 }

@@ -57,10 +57,11 @@ async def _serve(settings: Settings) -> None:
     await runner.setup()
     site = web.SockSite(runner, _listen(settings))
     await site.start()
-    print(f"{READY} {settings.socket}", file=sys.stderr, flush=True)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    print(f"{READY} {settings.socket}", file=sys.stderr, flush=True)
+    _notify()
     await stopped.wait()
     await runner.cleanup()
     with suppress(FileNotFoundError):
@@ -86,3 +87,17 @@ def _listen(settings: Settings) -> socket.socket:
     os.chown(settings.socket, 0, group)
     os.chmod(settings.socket, 0o660)
     return made
+
+
+def _notify() -> None:
+    """Say to who has started us that we are ready, as sd_notify(3) has it, if that was asked."""
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notices:
+        try:
+            notices.sendto(
+                b"READY=1", address.replace("@", "\0", 1) if address[0] == "@" else address
+            )
+        except OSError as error:
+            _log.warning("cannot tell %s that it is ready: %s", address, error.strerror)

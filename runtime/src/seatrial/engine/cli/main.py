@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from seatrial.engine.settings import Settings
@@ -23,6 +24,9 @@ def parser() -> argparse.ArgumentParser:
         prog="seatriald",
         description="An engine that the docker command can talk to.",
         epilog="seatriald explain CONTAINER shows how one of its containers came to be.",
+    )
+    made.add_argument(
+        "--version", action="version", version=f"seatriald version {metadata.version('seatrial')}"
     )
     made.add_argument(
         "--host",

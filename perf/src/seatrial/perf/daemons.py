@@ -1,4 +1,4 @@
-"""A dockerd of the run's own: in namespaces, with its state in memory, below the run's cgroup."""
+"""Daemons of the run's own: in namespaces, with their state in memory, below the run's cgroup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 30.0
 #: Joins the cgroups whose files are named, up to --; then in namespaces whose end is that of all
-#: that is started in them. What dockerd writes outside of its folder, it writes into memory.
+#: that is started in them. What a daemon writes outside of its folder, it writes into memory.
 _JOIN = """
 while [ "$1" != -- ]; do echo $$ >"$1" || exit 1; shift; done
 shift
@@ -37,33 +37,17 @@ for folder in /etc /var/lib /opt; do
     mount -t overlay overlay \
         -o "lowerdir=$folder,upperdir=$1/over$folder/upper,workdir=$1/over$folder/work" $folder
 done
-exec "$2" --config-file="$1/daemon.json"
+shift
+exec "$@"
 """
 
 
-class Dockerd:
-    """The daemon; raises ``MissingError`` where it cannot be started."""
+class Daemon:
+    """A daemon in namespaces of its own; raises ``MissingError`` where it cannot be started."""
 
-    def __init__(self, folder: Path, cgroup: str, joined: Sequence[Path]) -> None:
-        """Start it; its containers go below ``cgroup``, itself into the folders ``joined``."""
-        path = shutil.which("dockerd", path=ENVIRON["PATH"])
-        if path is None:
-            raise MissingError("dockerd is not on this machine")
-        folder.mkdir()
-        self.host = f"unix://{folder}/docker.sock"
-        settings = {
-            "hosts": [self.host],
-            "data-root": f"{folder}/data",
-            "exec-root": "/run/docker",
-            "pidfile": f"{folder}/docker.pid",
-            "cgroup-parent": cgroup,
-            "exec-opts": ["native.cgroupdriver=cgroupfs"],
-            "bridge": "none",
-            "iptables": False,
-            "ip-forward": False,
-            "userland-proxy": False,
-        }
-        (folder / "daemon.json").write_text(json.dumps(settings), encoding="utf-8")
+    def __init__(self, folder: Path, joined: Sequence[Path], *words: str) -> None:
+        """Start it: ``words``, once it is in the cgroups ``joined``; its state is in ``folder``."""
+        self._name = Path(words[0]).name
         self._log = folder / "log"
         files = [str(each / "cgroup.procs") for each in joined]
         with (
@@ -74,7 +58,7 @@ class Dockerd:
             self._process = subprocess.Popen(
                 [
                     *("/bin/sh", "-c", _JOIN, "sh", *files, "--"),
-                    *("/bin/sh", "-c", _SETUP, "sh", str(folder), path),
+                    *("/bin/sh", "-c", _SETUP, "sh", str(folder), *words),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -94,7 +78,7 @@ class Dockerd:
         if notices.fileno() not in ready:
             lines = self._said().strip().splitlines() or ["it says nothing"]
             self.close()
-            raise MissingError(f"dockerd does not start: {lines[-1]}")
+            raise MissingError(f"{self._name} does not start: {lines[-1]}")
 
     def _said(self) -> str:
         with contextlib.suppress(OSError):
@@ -114,3 +98,31 @@ class Dockerd:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(each, signal.SIGKILL)
         self._process.wait()
+
+
+def dockerd(folder: Path, joined: Sequence[Path], host: str, cgroup: str) -> Daemon:
+    """Start Docker's daemon; its containers go below ``cgroup``."""
+    path = shutil.which("dockerd", path=ENVIRON["PATH"])
+    if path is None:
+        raise MissingError("dockerd is not on this machine")
+    settings = {
+        "hosts": [host],
+        "data-root": f"{folder}/data",
+        "exec-root": "/run/docker",
+        "pidfile": f"{folder}/docker.pid",
+        "cgroup-parent": cgroup,
+        "exec-opts": ["native.cgroupdriver=cgroupfs"],
+        "bridge": "none",
+        "iptables": False,
+        "ip-forward": False,
+        "userland-proxy": False,
+    }
+    configuration = folder / "daemon.json"
+    configuration.write_text(json.dumps(settings), encoding="utf-8")
+    return Daemon(folder, joined, path, f"--config-file={configuration}")
+
+
+def seatriald(path: str, folder: Path, joined: Sequence[Path], host: str, cgroup: str) -> Daemon:
+    """Start our own daemon; its containers go below ``cgroup``."""
+    root = f"--data-root={folder}/data"
+    return Daemon(folder, joined, path, f"--host={host}", root, f"--cgroup-parent={cgroup}")
