@@ -145,18 +145,17 @@ def _mounts(record: Record, place: Place) -> list[dict[str, Any]]:
         _MQUEUE,
     ]
     if host.ipc_mode == "host":
-        made[-1] = _bind("/dev/mqueue", "/dev/mqueue")
         made.append(_bind("/dev/shm", "/dev/shm"))  # noqa: S108 - the host's own was asked for
     elif host.ipc_mode != "none":
         options = [*quiet, "mode=1777", f"size={host.shm_size or SHM_BYTES}"]
         shm = {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": options}  # noqa: S108
         made.append(shm)
-    files = ("resolv.conf", "hostname", "hosts")
-    made.extend(_bind(f"{place.folder}/{name}", f"/etc/{name}") for name in files)
     if has_init(host):
         init = {"destination": _INIT_INSIDE, "type": "bind", "source": INIT}
         made.append({**init, "options": ["bind", "ro"]})
+    files = ("resolv.conf", "hostname", "hosts")
     own = [
+        *(_bind(f"{place.folder}/{name}", f"/etc/{name}") for name in files),
         *map(mountpoints.oci, record.mounts),
         *(
             {
@@ -168,6 +167,7 @@ def _mounts(record: Record, place: Place) -> list[dict[str, Any]]:
             for destination, options in (host.tmpfs or {}).items()
         ),
     ]
+    own = list({each["destination"]: each for each in own}.values())  # one's own comes later
     covered = {each["destination"] for each in own}
     made = [each for each in made if each["destination"] not in covered]
     # What is above another has to be mounted before it.

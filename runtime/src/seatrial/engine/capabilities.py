@@ -31,8 +31,18 @@ def normal(name: str) -> str:
     """Return a name as we write it; ALL is one too."""
     short = name.upper().removeprefix("CAP_")
     if short not in {*ALL, "ALL"}:
-        raise BadRequest(f'invalid capability: unknown capability "CAP_{short}"')
+        raise BadRequest(f'unknown capability: "CAP_{short}"')
     return short
+
+
+def check(add: list[str] | None, drop: list[str] | None) -> None:
+    """Refuse what is no capability."""
+    for option, given in (("CapAdd", add), ("CapDrop", drop)):
+        for each in given or ():
+            try:
+                normal(each)
+            except BadRequest as error:
+                raise BadRequest(f"invalid {option}: {error}") from None
 
 
 def chosen(

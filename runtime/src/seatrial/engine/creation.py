@@ -39,6 +39,16 @@ async def create(engine: Engine, request: CreateRequest, name: str, payload: byt
     if not request.image:
         raise BadRequest("no image was named")
     image = engine.images.find(request.image)
+    try:
+        return await _create(engine, request, image, name, payload)
+    except NotFound as error:
+        # It is another container, or a volume's driver. Clients that hear 404 pull the image.
+        raise BadRequest(str(error)) from None
+
+
+async def _create(
+    engine: Engine, request: CreateRequest, image: Image, name: str, payload: bytes
+) -> Container:
     given = names.container_name(name) if name else engine.containers.new_name()
     _refuse_taken(engine, given)
     engine.runtime_named(request.host_config.runtime or engine.settings.default_runtime)
@@ -73,7 +83,10 @@ def rename(engine: Engine, container: Container, name: str) -> None:
     given = names.container_name(name)
     if given == held.name:
         raise BadRequest("Renaming a container with the same name as its current name")
-    _refuse_taken(engine, given)
+    try:
+        _refuse_taken(engine, given)
+    except Conflict as error:
+        raise Conflict(f"Error when allocating new name: {error}") from None
     before, held.name = held.name, given
     engine.containers.keep(held)
     engine.tell(held, "rename", oldName=f"/{before}")
@@ -96,6 +109,7 @@ def record(
     config, host = _config(request, image_config), request.host_config
     check(host)
     _check_config(config)
+    _check_hostname(config, host)
     command = [*payloads.words(config.entrypoint), *payloads.words(config.cmd)]
     if not command or not command[0]:
         raise BadRequest("no command specified")
@@ -157,34 +171,40 @@ def _check_config(config: Config) -> None:
     signalling.number(config.stop_signal or "TERM")
 
 
+def _check_hostname(config: Config, host: HostConfig) -> None:
+    if config.hostname and host.uts_mode == "host":
+        raise BadRequest("conflicting options: hostname and the UTS mode")
+    if host.network_mode.startswith("container:"):
+        if config.hostname:
+            raise BadRequest("conflicting options: hostname and the network mode")
+        if host.port_bindings or host.publish_all_ports:
+            raise BadRequest(
+                "conflicting options: port publishing and the container type network mode"
+            )
+
+
 def check(host: HostConfig) -> None:
     """Refuse what makes no sense (400) and what this engine cannot do (501)."""
     limits.check(host)
     limits.rlimits(host)
     security.read(host.security_opt)
-    for each in (*(host.cap_add or ()), *(host.cap_drop or ())):
-        capabilities.normal(each)
+    capabilities.check(host.cap_add, host.cap_drop)
     restarts.check(host.restart_policy)
-    driver = host.log_config.type
-    if driver not in _LOG_DRIVERS:
-        raise Unsupported(f"logging driver {driver!r} is not supported: json-file and none are")
-    unknown = set(host.log_config.config or ()) - _LOG_OPTIONS
-    if unknown:
-        raise BadRequest(f"unknown log opt '{min(unknown)}' for json-file log driver")
-    log_limits(host)
+    _check_log(host)
     if host.auto_remove and host.restart_policy.name not in {"", "no"}:
         raise BadRequest("can't create 'AutoRemove' container with restart policy")
     if host.oom_score_adj not in range(-1000, 1001):
         raise BadRequest(
             f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]"
         )
+    if host.isolation not in {"", "default"}:
+        raise BadRequest(f"Invalid isolation: \"{host.isolation}\" - linux only supports 'default'")
     if host.shm_size < 0:
         raise BadRequest("SHM size can not be less than 0")
     _check_network(host)
     _check_modes(host)
     missing = {
         "--link": host.links,
-        "--isolation": host.isolation not in {"", "default"},
         "--storage-opt": host.storage_opt,
         "--gpus": host.device_requests,
         "--cgroup": host.cgroup,
@@ -193,6 +213,16 @@ def check(host: HostConfig) -> None:
     for option, asked in missing.items():
         if asked:
             raise Unsupported(f"{option} is not supported")
+
+
+def _check_log(host: HostConfig) -> None:
+    driver = host.log_config.type
+    if driver not in _LOG_DRIVERS:
+        raise Unsupported(f"logging driver {driver!r} is not supported: json-file and none are")
+    unknown = set(host.log_config.config or ()) - _LOG_OPTIONS
+    if unknown:
+        raise BadRequest(f"unknown log opt '{min(unknown)}' for json-file log driver")
+    log_limits(host)
 
 
 def _check_network(host: HostConfig) -> None:
@@ -231,8 +261,7 @@ def _fill(config: Config, host: HostConfig, identifier: str, *, v2: bool) -> Non
     if host.network_mode in {"", "default"}:
         host.network_mode = "none"  # as with dockerd --bridge=none
     if not config.hostname:
-        shared = host.network_mode == "host" or host.uts_mode == "host"
-        config.hostname = platform.node() if shared else identifier[:12]
+        config.hostname = platform.node() if host.network_mode == "host" else identifier[:12]
     host.log_config.type = host.log_config.type or "json-file"
     host.log_config.config = host.log_config.config or {}
     host.restart_policy.name = host.restart_policy.name or "no"

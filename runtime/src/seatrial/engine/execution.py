@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from seatrial.engine.payloads import ExecRequest
 
 _REMEMBERED = 1000
+#: Exit statuses of programs that never ran, as shells have them.
+_CANNOT_BE_RUN, _NOT_FOUND = 126, 127
 
 
 class Exec:
@@ -92,7 +94,13 @@ async def start(
     if link is None:
         raise Conflict(f"container {record.id} is not running")
     path = f"{engine.settings.exec_folder(record.id)}/{wanted.id}.json"
-    process = await asyncio.to_thread(_process, engine, wanted, size or wanted.request.console_size)
+    try:
+        process = await asyncio.to_thread(
+            _process, engine, wanted, size or wanted.request.console_size
+        )
+    except BadRequest:
+        wanted.ended(_CANNOT_BE_RUN)
+        raise
     with open(path, "w", encoding="utf-8") as file:
         json.dump(process, file)
     wanted.running = True
@@ -108,7 +116,7 @@ async def start(
     )
     if answer["error"]:
         why = answer["error"]
-        wanted.ended(126 if "permission denied" in why.lower() else 127)
+        wanted.ended(_CANNOT_BE_RUN if "permission denied" in why.lower() else _NOT_FOUND)
         raise BadRequest(f"OCI runtime exec failed: {why}")
     wanted.pid = answer["pid"]
 

@@ -63,6 +63,20 @@ def umount(target: str) -> None:
         _fail("umount", target)
 
 
+def mount_of(path: str) -> tuple[str, set[str]]:
+    """Return where the mount is that a path is in, and how it propagates (proc(5), mountinfo)."""
+    found = "/", set[str]()
+    real = os.path.realpath(path)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            words = line.partition(" - ")[0].split(" ")
+            where = words[4].encode("utf-8", "surrogateescape").decode("unicode_escape")
+            # A later one at the same place is above the earlier.
+            if len(where) >= len(found[0]) and f"{real}/".startswith(f"{where.rstrip('/')}/"):
+                found = where, {word.partition(":")[0] for word in words[6:]}
+    return found
+
+
 def become_subreaper() -> None:
     """Let orphans below us become our children (prctl(2), PR_SET_CHILD_SUBREAPER)."""
     if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 _LEAST_MEMORY = 6 << 20
 _PERIOD_US = 100_000
 _SWAPPINESS, _WEIGHTS = range(-1, 101), range(10, 1001)
+_PERIODS_US, _LEAST_QUOTA_US = range(1000, 1_000_001), 1000
 _BILLION = 1_000_000_000
+#: One number or two, as in cpuset's lists.
+_SPAN = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?", re.ASCII)
 #: No rules but these: the devices of config-linux.md and terminals (major 136).
 _ALLOWED = (
     (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, None),
@@ -24,10 +28,17 @@ _ALLOWED = (
 
 def check(limits: Resources) -> None:
     """Refuse what makes no sense on any host."""
-    if limits.memory and 0 < limits.memory < _LEAST_MEMORY:
-        raise BadRequest("Minimum memory limit allowed is 6MB")
     if limits.memory < 0 or limits.nano_cpus < 0 or limits.cpu_shares < 0:
         raise BadRequest("a limit cannot be negative")
+    _check_memory(limits)
+    _check_cpu(limits)
+    if limits.blkio_weight and limits.blkio_weight not in _WEIGHTS:
+        raise BadRequest("Range of blkio weight is from 10 to 1000")
+
+
+def _check_memory(limits: Resources) -> None:
+    if 0 < limits.memory < _LEAST_MEMORY:
+        raise BadRequest("Minimum memory limit allowed is 6MB")
     if limits.memory_swap > 0 and not limits.memory:
         raise BadRequest(
             "You should always set the Memory limit when using Memoryswap limit, see usage"
@@ -38,6 +49,13 @@ def check(limits: Resources) -> None:
         raise BadRequest(
             "Minimum memory limit can not be less than memory reservation limit, see usage"
         )
+    if limits.memory_swappiness is not None and limits.memory_swappiness not in _SWAPPINESS:
+        raise BadRequest(
+            f"Invalid value: {limits.memory_swappiness}, valid memory swappiness range is 0-100"
+        )
+
+
+def _check_cpu(limits: Resources) -> None:
     if limits.nano_cpus and (limits.cpu_period or limits.cpu_quota):
         raise BadRequest(
             "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set"
@@ -47,12 +65,41 @@ def check(limits: Resources) -> None:
         raise BadRequest(
             f"Range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
         )
-    if limits.memory_swappiness is not None and limits.memory_swappiness not in _SWAPPINESS:
+    if limits.cpu_period and limits.cpu_period not in _PERIODS_US:
         raise BadRequest(
-            f"Invalid value: {limits.memory_swappiness}, valid memory swappiness range is 0-100"
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
         )
-    if limits.blkio_weight and limits.blkio_weight not in _WEIGHTS:
-        raise BadRequest("Range of blkio weight is from 10 to 1000")
+    if 0 < limits.cpu_quota < _LEAST_QUOTA_US:
+        raise BadRequest("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    _check_set("CPUs", "cpus", limits.cpuset_cpus, "/sys/devices/system/cpu/online")
+    _check_set("memory nodes", "mems", limits.cpuset_mems, "/sys/devices/system/node/online")
+
+
+def _check_set(what: str, name: str, asked: str, path: str) -> None:
+    """Refuse a set of processors or memory nodes that this host does not have (cpuset(7))."""
+    wanted = _numbers_of(asked)
+    if wanted is None:
+        raise BadRequest(f"Invalid value {asked} for cpuset {name}: invalid format: {asked}")
+    if not wanted:
+        return
+    with open(path, encoding="ascii") as file:
+        online = file.read().strip()
+    there = {each for span in _numbers_of(online) or () for each in span}
+    if not all(there.issuperset(span) for span in wanted):
+        raise BadRequest(
+            f"Requested {what} are not available - requested {asked}, available: {online}"
+        )
+
+
+def _numbers_of(text: str) -> list[range] | None:
+    """Read a list such as ``0-2,4`` as ranges; None if it is none."""
+    found = []
+    for part in text.split(",") if text else ():
+        match = _SPAN.fullmatch(part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            return None
+        found.append(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return found
 
 
 def resources(limits: Resources) -> dict[str, Any]:
@@ -93,6 +140,25 @@ def _cpu(limits: Resources) -> dict[str, Any]:
         "mems": limits.cpuset_mems,
     }
     return {name: value for name, value in asked.items() if value}
+
+
+def check_change(limits: Resources, changed: Resources) -> None:
+    """Refuse a change that makes no sense with what stays."""
+    for name, text in (("cpu_quota", "CPU Quota"), ("cpu_period", "CPU Period")):
+        if getattr(changed, name) and limits.nano_cpus:
+            raise BadRequest(
+                f"Conflicting options: {text} cannot be updated as NanoCPUs has already been set"
+            )
+        if changed.nano_cpus and getattr(limits, name):
+            raise BadRequest(
+                f"Conflicting options: Nano CPUs cannot be updated as {text} has already been set"
+            )
+    swap = limits.memory_swap
+    if changed.memory and not changed.memory_swap and 0 <= swap < changed.memory:
+        raise BadRequest(
+            "Memory limit should be smaller than already set memoryswap limit, update the "
+            "memoryswap at the same time"
+        )
 
 
 def take(limits: Resources, changed: Resources) -> None:
@@ -198,7 +264,10 @@ def nodes(device: Device) -> list[dict[str, Any]]:
             if _is_device(os.stat(os.path.join(where, name), follow_symlinks=False))
         ]
     if not _is_device(found):
-        raise BadRequest(f'error gathering device information: "{held}" is not a device')
+        raise BadRequest(
+            f'error gathering device information while adding custom device "{held}": '
+            "not a device node"
+        )
     return [_node(held, inside)]
 
 

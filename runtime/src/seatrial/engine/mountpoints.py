@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from seatrial.engine import names
+from seatrial.engine import kernel, names
 from seatrial.engine.errors import BadRequest, Unsupported
 from seatrial.engine.records import MountPoint
 
@@ -87,10 +87,10 @@ def _of_others(host: HostConfig, container: Callable[[str], Record]) -> dict[str
 
 def _destination(path: str) -> str:
     if not path.startswith("/"):
-        raise BadRequest(f"invalid mount config: mount path must be absolute: {path!r}")
+        raise BadRequest(f"invalid mount path: '{path}' mount path must be absolute")
     normal = os.path.normpath("/" + path.lstrip("/"))
     if normal == "/":
-        raise BadRequest("invalid volume specification: destination can't be '/'")
+        raise BadRequest("invalid specification: destination can't be '/'")
     if "\0" in normal:
         raise BadRequest("invalid mount config: a path cannot have a NUL")
     return normal
@@ -116,7 +116,15 @@ def _bind(text: str, driver: str, volumes: Volumes) -> MountPoint:
     parts = text.split(":")
     if len(parts) not in {2, _WITH_MODE} or not all(parts[:2]):
         raise BadRequest(f"invalid volume specification: '{text}'")
-    source, where = parts[0], _destination(parts[1])
+    source = parts[0]
+    try:
+        where = _destination(parts[1])
+    except BadRequest as error:
+        kind = "bind" if source.startswith("/") else "volume"
+        raise BadRequest(
+            f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": "
+            f"{error}"
+        ) from None
     mode = parts[2] if len(parts) == _WITH_MODE else ""
     options = mode.split(",") if mode else []
     unknown = set(options) - _PROPAGATIONS - _WITHOUT_EFFECT - {"ro", "rw", "nocopy"}
@@ -161,7 +169,9 @@ def _mount(mount: Mount, volumes: Volumes) -> MountPoint:
             )
         spread = (options.propagation if options is not None else "") or "rprivate"
         if spread not in _PROPAGATIONS:
-            raise BadRequest(f'invalid mount config for type "bind": invalid propagation: {spread}')
+            raise BadRequest(
+                f'invalid mount config for type "bind": invalid propagation mode: {spread}'
+            )
         return MountPoint(
             type="bind",
             destination=where,
@@ -206,9 +216,7 @@ def _mount(mount: Mount, volumes: Volumes) -> MountPoint:
             rw=not mount.read_only,
             options=[*_TMPFS_DEFAULTS, *data],
         )
-    raise Unsupported(
-        f"mounts of type {mount.type!r} are not supported: bind, volume and tmpfs are"
-    )
+    raise BadRequest(f'invalid mount config for type "{mount.type}": mount type unknown')
 
 
 def tmpfs_options(text: str) -> list[str]:
@@ -217,7 +225,7 @@ def tmpfs_options(text: str) -> list[str]:
     for each in options:
         name, equals, _ = each.partition("=")
         if (name not in _TMPFS_WITH_VALUE) if equals else (each not in _TMPFS):
-            raise BadRequest(f"Invalid tmpfs option {[each]!r}")
+            raise BadRequest(f'invalid tmpfs option ["{each}"]')
     return [*_TMPFS_DEFAULTS, *options]
 
 
@@ -237,6 +245,20 @@ def oci(point: MountPoint) -> dict[str, Any]:
         "source": point.source,
         "options": [recursive, "rw" if point.rw else "ro", point.propagation or "rprivate"],
     }
+
+
+def check_propagation(points: list[MountPoint]) -> None:
+    """Refuse to share what is not shared on the host: a mount made there would not travel."""
+    for point in points:
+        wanted = point.propagation.removeprefix("r")
+        if point.type != "bind" or wanted not in {"shared", "slave"}:
+            continue
+        where, tags = kernel.mount_of(point.source)
+        if not tags & ({"shared"} if wanted == "shared" else {"shared", "master"}):
+            what = "a shared" if wanted == "shared" else "a shared or slave"
+            raise BadRequest(
+                f"path {point.source} is mounted on {where} but it is not {what} mount"
+            )
 
 
 def root_propagation(points: list[MountPoint]) -> str:

@@ -8,7 +8,7 @@ import platform
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from seatrial.engine import bundle, users
+from seatrial.engine import bundle, mountpoints, users
 from seatrial.engine.errors import BadRequest
 from seatrial.engine.explaining import PAYLOAD
 from seatrial.engine.extraction import Extractor, remove_tree
@@ -77,6 +77,7 @@ def prepare(
         if point.type == "bind" and "make-source" in point.options:
             with suppress(FileExistsError):
                 os.makedirs(point.source)
+    mountpoints.check_propagation(record.mounts)
     held.mount()
     try:
         user = users.find(held.root, record.config.user, record.host.group_add)

@@ -15,13 +15,14 @@ from seatrial.engine.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: A mark at a title's end is not shown: it tells columns of one title apart.
 _TITLES = {
     "pid": "PID", "ppid": "PPID", "user": "USER", "uid": "UID", "args": "COMMAND", "cmd": "CMD",
-    "command": "COMMAND", "comm": "COMMAND", "time": "TIME", "tty": "TT", "stat": "STAT",
+    "command": "COMMAND", "comm": "COMMAND ", "time": "TIME", "tty": "TT", "stat": "STAT",
     "etime": "ELAPSED", "vsz": "VSZ", "rss": "RSS", "nice": "NI", "ni": "NI", "stime": "STIME",
 }  # fmt: skip
 _FULL = ("UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD")
-_USER = ("USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND")
+_USER = ("USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME*", "COMMAND")
 _DAY_S = 86400
 _SHORT = ("PID", "TTY", "TIME", "CMD")
 
@@ -36,6 +37,8 @@ def table(pids: list[int], arguments: str) -> tuple[list[str], list[list[str]]]:
         if unknown:
             raise BadRequest(f"ps: unknown column {unknown[0]!r}")
         titles = tuple(_TITLES[each] for each in wanted)
+        if "PID" not in titles:
+            raise BadRequest("Couldn't find PID field in ps output")
     elif words in ([], ["-ef"], ["-f"]):
         titles = _FULL
     elif words in (["aux"], ["-aux"], ["u"]):
@@ -47,7 +50,7 @@ def table(pids: list[int], arguments: str) -> tuple[list[str], list[list[str]]]:
             f"ps: arguments {arguments!r} are not supported (hint: -ef, aux, -o pid,args)"
         )
     rows = [row for pid in pids if (row := _row(pid, titles)) is not None]
-    return list(titles), rows
+    return [title.rstrip(" *") for title in titles], rows
 
 
 def _row(pid: int, titles: tuple[str, ...]) -> list[str] | None:
@@ -92,6 +95,17 @@ class _Process:
         return "?" if not number else f"pts/{os.minor(number)}"
 
     @property
+    def state(self) -> str:
+        """The state with what ps says of priority, session, threads and foreground (ps(1))."""
+        nice, session = int(self.stat[16]), int(self.stat[3])
+        foreground = self.stat[2] == self.stat[5]
+        marks = (
+            ("<", nice < 0), ("N", nice > 0), ("s", session == self.pid),
+            ("l", int(self.stat[17]) > 1), ("+", foreground),
+        )  # fmt: skip
+        return self.stat[0] + "".join(mark for mark, there in marks if there)
+
+    @property
     def time(self) -> str:
         return f"{self.used_s // 3600:02}:{self.used_s // 60 % 60:02}:{self.used_s % 60:02}"
 
@@ -122,12 +136,14 @@ _COLUMNS: dict[str, Callable[[_Process], str]] = {
     "START": lambda each: each.started,
     "TTY": lambda each: each.terminal,
     "TT": lambda each: each.terminal,
-    "STAT": lambda each: each.stat[0],
+    "STAT": lambda each: each.state,
+    "TIME*": lambda each: f"{each.used_s // 60}:{each.used_s % 60:02}",
     "TIME": lambda each: each.time,
     "ELAPSED": lambda each: f"{int(each.age_s) // 60:02}:{int(each.age_s) % 60:02}",
     "NI": lambda each: each.stat[16],
     "CMD": lambda each: each.command,
     "COMMAND": lambda each: each.command,
+    "COMMAND ": lambda each: each.name,
 }
 
 

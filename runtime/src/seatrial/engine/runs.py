@@ -50,7 +50,11 @@ async def start(engine: Engine, container: Container) -> None:
         restarts.cancel(engine, container)
         container.record.stopped_by_hand = False
         container.record.restart_count = 0
-        await _begin(engine, container)
+        why = await _begin(engine, container)
+    if why is not None:
+        if container.record.host.auto_remove:
+            await removal.remove(engine, container, force=False, volumes=True)
+        raise why
 
 
 async def restart(engine: Engine, container: Container, timeout_s: int | None, wanted: str) -> None:
@@ -72,16 +76,16 @@ async def _begin_after(engine: Engine, container: Container, delay_s: float) -> 
         if container.record.state.status != "restarting":
             return
         container.restarting = None
-        try:
-            await _begin(engine, container)
-        except EngineError as error:
-            _log.warning("container %s: %s", container.record.id[:12], error)
+        why = await _begin(engine, container)
+    if why is not None:
+        _log.warning("container %s: %s", container.record.id[:12], why)
 
 
 # --- its beginning ------------------------------------------------------------------------------
 
 
-async def _begin(engine: Engine, container: Container) -> None:
+async def _begin(engine: Engine, container: Container) -> EngineError | None:
+    """Let a container run; return why it does not."""
     record = container.record
     try:
         order = await _prepare(engine, record)
@@ -93,10 +97,11 @@ async def _begin(engine: Engine, container: Container) -> None:
                 )
         answer = await container.link.ask("start")
     except (EngineError, OSError) as error:
-        answer = {"error": str(error)}
+        await _failed(engine, container, str(error))
+        return error if isinstance(error, EngineError) else EngineError(str(error))
     if answer["error"]:
         await _failed(engine, container, answer["error"])
-        return
+        return BadRequest(f"failed to create task for container: {answer['error']}")
     state = record.state
     state.status, state.pid, state.error = "running", answer["pid"], ""
     state.exit_code, state.oom_killed = 0, False
@@ -105,6 +110,7 @@ async def _begin(engine: Engine, container: Container) -> None:
     engine.containers.keep(record)
     engine.tell(record, "start")
     health.begin(engine, container)
+    return None
 
 
 async def _prepare(engine: Engine, record: Record) -> Message:
@@ -170,8 +176,6 @@ async def _failed(engine: Engine, container: Container, why: str) -> None:
     await clean(engine, record)
     container.tell_exit()
     engine.tell(record, "die", exitCode=str(code))
-    _remove_if_wanted(engine, container)
-    raise BadRequest(f"failed to create task for container: {why}")
 
 
 async def clean(engine: Engine, record: Record) -> None:
@@ -180,11 +184,6 @@ async def clean(engine: Engine, record: Record) -> None:
     await asyncio.to_thread(held.unmount)
     with suppress(FileNotFoundError):
         remove_tree(None, engine.settings.exec_folder(record.id))
-
-
-def _remove_if_wanted(engine: Engine, container: Container) -> None:
-    if container.record.host.auto_remove:
-        engine.tasks.begin(removal.remove(engine, container, force=False, volumes=True))
 
 
 # --- its end ------------------------------------------------------------------------------------
@@ -263,4 +262,5 @@ async def _ended(engine: Engine, container: Container, link: Link, told: Message
             start_after(engine, container, delay_s)
             return
         container.tell_exit()
-        _remove_if_wanted(engine, container)
+        if record.host.auto_remove:
+            engine.tasks.begin(removal.remove(engine, container, force=False, volumes=True))

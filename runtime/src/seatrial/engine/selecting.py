@@ -17,6 +17,7 @@ KNOWN = {
     *("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label"),
     *("name", "network", "publish", "since", "status", "volume"),
 }
+_HEALTH = {"none", "starting", "healthy", "unhealthy"}
 _STATES = {"created", "running", "paused", "restarting", "removing", "exited", "dead"}
 
 
@@ -25,6 +26,9 @@ def containers(engine: Engine, filters: Filters, *, every: bool, limit: int | No
     for value in filters.get("status", ()):
         if value not in _STATES:
             raise BadRequest(f"invalid filter 'status={value}'")
+    for value in filters.get("health", ()):
+        if value not in _HEALTH:
+            raise BadRequest(f"Unrecognised filter value for health: {value}")
     for value in filters.get("exited", ()):
         if not value.lstrip("-").isdecimal():
             raise BadRequest(f"invalid filter 'exited={value}'")
@@ -81,7 +85,7 @@ def _searched(pattern: str, name: str) -> bool:
     try:
         return re.search(pattern, f"/{name}") is not None or re.search(pattern, name) is not None
     except re.error:
-        raise BadRequest(f"invalid filter 'name={pattern}'") from None
+        return False  # as Docker has it
 
 
 def has_label(labels: dict[str, str] | None, wanted: str) -> bool:

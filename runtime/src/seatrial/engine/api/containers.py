@@ -177,6 +177,10 @@ class Containers:
         limits.check(wanted)
         async with container.lock:
             record = container.record
+            try:
+                limits.check_change(record.host, wanted)
+            except BadRequest as error:
+                raise BadRequest(f"Cannot update container {record.id}: {error}") from None
             if wanted.restart_policy.name:
                 restarts.check(wanted.restart_policy)
                 record.host.restart_policy = wanted.restart_policy

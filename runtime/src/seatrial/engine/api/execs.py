@@ -105,4 +105,4 @@ class Execs:
 def _said(text: str, *, tty: bool) -> bytes:
     from seatrial.engine.supervisor.attachments import frame
 
-    return text.encode() if tty else frame("stderr", text.encode())
+    return text.encode() if tty else frame("stdout", text.encode())

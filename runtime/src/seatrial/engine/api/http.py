@@ -61,6 +61,14 @@ def refuse(error: EngineError) -> web.Response:
     return reply({"message": str(error)}, error.status)
 
 
+def _refuse_http(error: web.HTTPException) -> web.Response:
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return refuse(BadRequest(f"the request's body is longer than {LONGEST_BODY} bytes"))
+    if error.status in {404, 405}:
+        return reply({"message": "page not found"}, 404)
+    return reply({"message": error.reason}, error.status)
+
+
 def version(request: web.Request) -> tuple[int, int]:
     """Return the version of the interface that a client speaks."""
     return request.get("version", (1, 50))  # type: ignore[no-any-return]
@@ -74,14 +82,10 @@ async def errors_told(request: web.Request, handler: Handler) -> web.StreamRespo
         return await handler(request)
     except EngineError as error:
         return refuse(error)
-    except web.HTTPRequestEntityTooLarge:
-        return refuse(BadRequest(f"the request's body is longer than {LONGEST_BODY} bytes"))
     except web.HTTPException as error:
-        if error.status in {404, 405}:
-            return reply({"message": "page not found"}, 404)
-        return reply({"message": error.reason}, error.status)
-    except (ConnectionError, TimeoutError):
-        raise
+        return _refuse_http(error)
+    except ConnectionError:
+        return done()  # the client is gone: nobody gets this
     except Exception as error:  # noqa: BLE001 - a defect of ours is for the log
         _log.exception("%s %s", request.method, request.path)
         return reply({"message": f"{type(error).__name__}: {error}"}, 500)

@@ -104,19 +104,23 @@ class Streams:
         stream = http.Stream(request, hijack.content_type(tty=tty, version=http.version(request)))
         await stream.begin()
         times = http.flag(request, "timestamps")
+        # Attributes of labels and variables would come before a line; there are none in our logs.
+        details = b" " if http.flag(request, "details") else b""
         if http.flag(request, "follow"):
             over: asyncio.Future[int] = container.next_exit()
             try:
                 lines = logs.follow(path, wanted, over, lambda: _goes_on(container))
                 async with aclosing(lines):
                     async for entry in lines:
-                        await stream.response.write(_line(entry, tty=tty, times=times))
+                        await stream.response.write(
+                            _line(entry, tty=tty, times=times, details=details)
+                        )
             finally:
                 over.cancel()
         else:
             log = logs.Log(path)
             for entry in log.past(wanted):
-                await stream.response.write(_line(entry, tty=tty, times=times))
+                await stream.response.write(_line(entry, tty=tty, times=times, details=details))
             log.close()
         return await stream.end()
 
@@ -137,6 +141,6 @@ def _wanted(request: web.Request, streams: frozenset[str]) -> logs.Wanted:
     return logs.Wanted(streams, since_ns, until_ns, lines)
 
 
-def _line(entry: logs.Entry, *, tty: bool, times: bool) -> bytes:
-    text = f"{entry.time} ".encode() + entry.text if times else entry.text
+def _line(entry: logs.Entry, *, tty: bool, times: bool, details: bytes) -> bytes:
+    text = (f"{entry.time} ".encode() if times else b"") + details + entry.text
     return text if tty else frame(entry.stream, text)
