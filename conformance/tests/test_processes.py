@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seatrial.conformance import processes
+from seatrial.conformance import processes, spawn
 from seatrial.conformance.errors import HarnessError, UnfitError
 
 if TYPE_CHECKING:
@@ -130,6 +130,36 @@ def test_only_a_descendant_is_ended() -> None:
     processes.end(os.getppid())
     processes.end(os.getpid())
     processes.end(2**22 + 1)
+
+
+def test_an_orphan_is_collected_as_it_ends(bystanders: frozenset[int]) -> None:
+    processes.become_subreaper()
+    with processes.collecting():
+        with child("/bin/sh", "-c", "(setsid sh -c 'echo; exec sleep infinity' &)") as process:
+            process.wait()
+        (orphan,) = others_than(bystanders)
+        # As runsc does in delete, with pauses.
+        shell = f"kill -9 {orphan}; while kill -0 {orphan} 2>&-; do :; done; exit 3"
+        result = spawn.run(["/bin/sh", "-c", shell], timeout_s=LONG_S, environ={})
+        assert result.exit_status == 3
+        assert processes.reap(orphan) == -signal.SIGKILL
+        assert processes.reap(orphan) is None
+    assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
+
+
+def test_who_collects_leaves_children_from_before_to_others() -> None:
+    with child("/bin/sh", "-c", "echo; exec sleep infinity") as process, processes.collecting():
+        process.kill()
+        assert processes.wait(process.pid, timeout_s=LONG_S)
+        assert spawn.run(["/bin/false"], timeout_s=LONG_S, environ={}).exit_status == 1
+        assert process.wait() == -signal.SIGKILL
+
+
+def test_a_child_that_was_collected_is_given_to_who_waits_for_it() -> None:
+    with processes.collecting():
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 3"], {})
+        assert processes.reap(pid, block=True) == 3
+        assert processes.reap(pid, block=True) is None
 
 
 def test_without_a_list_of_children_nothing_can_be_judged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.conformance import processes, report
+from seatrial.conformance import report
 from seatrial.conformance.config import PROBE
 from seatrial.conformance.errors import Ignored
 from seatrial.conformance.marks import requirement
@@ -46,13 +46,7 @@ def execute(container: Container, affinity: Affinity) -> Result:
     }
     file = container.bundle.path / "process.json"
     file.write_text(json.dumps(process), encoding="utf-8")
-    others = frozenset(processes.children(os.getpid()))
-    result = container.runtime.invoke("exec", id=container.id, process=str(file))
-    # What a failed exec leaves dying is ours to collect, and keeps init from ending until then.
-    for pid in processes.children(os.getpid()):
-        if pid not in others and processes.wait(pid, timeout_s=container.runtime.timeout_s):
-            processes.reap(pid)
-    return result
+    return container.runtime.invoke("exec", id=container.id, process=str(file))
 
 
 def affinity_of(joined: Result) -> set[int]:

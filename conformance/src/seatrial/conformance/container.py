@@ -211,9 +211,12 @@ class Container:
             self._told = f"state says {text[:80]!r}"
         if not re.fullmatch(r"[1-9][0-9]{0,9}", text, re.ASCII):
             return
-        with contextlib.suppress(OverflowError, OSError):  # no such process
-            self._pidfd = os.pidfd_open(int(text))
         self.pid = int(text)
+        with contextlib.suppress(OverflowError, OSError):  # no number of a process
+            try:
+                self._pidfd = os.pidfd_open(self.pid)
+            except ProcessLookupError:  # it has ended, and was collected
+                self.exit_status = processes.reap(self.pid)
 
     # For the trace
 

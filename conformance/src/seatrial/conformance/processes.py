@@ -7,6 +7,7 @@ import ctypes
 import os
 import select
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ _FREEZER = "/sys/fs/cgroup/freezer"
 _PROMPT_S = 0.5
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+#: Exit statuses of children that ``collecting`` has collected, for whoever asks for them.
+_collected: dict[int, int] = {}
+#: So that nobody asks for a status between its collection and its being kept.
+_collection = threading.RLock()
 
 
 def become_subreaper() -> None:
@@ -68,10 +74,42 @@ def command_line(pid: int) -> str:
     return raw.replace(b"\0", b" ").decode(errors="replace").strip() or f"[{name}]"
 
 
-def reap(pid: int, *, block: bool = False) -> int | None:
-    """Collect ``pid`` if it is our child and has ended: its exit status, negative for a signal."""
+@contextlib.contextmanager
+def collecting() -> Iterator[None]:
+    """Collect our children as they end, as init does, but those that are there already.
+
+    A process that has ended is there until its parent has collected it, and for an orphan of a
+    runtime that is us: a runtime that waits for the end of what it left running would wait for
+    ever.  ``reap`` still gives the exit statuses.  For the main thread (signal(7)).
+    """
+    spared = frozenset(children(os.getpid()))
+
+    def collect(*_: object) -> None:
+        with _collection:
+            for pid in children(os.getpid()):
+                status = None if pid in spared else _wait_for(pid, os.WNOHANG)
+                if status is not None:
+                    _collected[pid] = status
+
+    before = signal.signal(signal.SIGCHLD, collect)
     try:
-        ended, status = os.waitpid(pid, 0 if block else os.WNOHANG)
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+        _collected.clear()
+
+
+def reap(pid: int, *, block: bool = False) -> int | None:
+    """Return the exit status of a child of ours that has ended, once; negative for a signal."""
+    with _collection:
+        status = _wait_for(pid, 0 if block else os.WNOHANG)
+        kept = _collected.pop(pid, None)
+    return kept if status is None else status
+
+
+def _wait_for(pid: int, options: int) -> int | None:
+    try:
+        ended, status = os.waitpid(pid, options)
     except ChildProcessError:
         return None
     return os.waitstatus_to_exitcode(status) if ended else None

@@ -83,6 +83,7 @@ class Session:
         self.work = Path(tempfile.mkdtemp(prefix="seatrial-"))
         self._exit.callback(self._remove_work)
         self._watch(name)
+        self._exit.enter_context(processes.collecting())
         self._exit.enter_context(namespaces.Private())
         cgroups.take_view(self.view)
         # In memory, and in our mount namespace alone: gone with the run, however that ends.

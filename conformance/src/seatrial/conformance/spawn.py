@@ -204,7 +204,11 @@ def run(  # noqa: PLR0913 - each is one property of the command
 def _wait(
     process: subprocess.Popen[bytes], streams: Streams, deadline: float, timeout_s: float
 ) -> None:
-    pidfd = os.pidfd_open(process.pid)
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except ProcessLookupError:  # it has ended, and was collected
+        _collect(process)
+        return
     try:
         while True:
             readers = {stream.reader: stream for stream in streams.open()}
@@ -213,7 +217,7 @@ def _wait(
                 if descriptor in readers:
                     readers[descriptor].read()
             if pidfd in ready:
-                process.wait()
+                _collect(process)
                 return
             if not ready or time.monotonic() > deadline:
                 said = _shown(streams.stderr.content)
@@ -224,6 +228,14 @@ def _wait(
                 )
     finally:
         os.close(pidfd)
+
+
+def _collect(process: subprocess.Popen[bytes]) -> None:
+    """Take the exit status of a command that has ended, whoever has collected it."""
+    status = processes.reap(process.pid, block=True)
+    if status is not None:
+        process.returncode = status
+    process.wait()
 
 
 def _why(path: str, error: OSError) -> str:
