@@ -303,7 +303,6 @@ class _Report:
         """Return the steps as the script does them."""
         lines: dict[str, int] = {}
         streams: dict[str, int] = {}  # of each container, by the number of its create
-        pids: dict[str, str] = {}
         relative = {os.path.basename(a): os.path.basename(b) for a, b in self.bundles.items()}
         for step in self.steps:
             name = str(step.get("container", ""))
@@ -312,14 +311,6 @@ class _Report:
                 creates = "create" in argv and any("bundle" in word for word in argv)
                 if creates:
                     streams[argv[-1]] = len(streams) + 1
-                    pids[argv[-1]] = next(
-                        (
-                            w
-                            for w, option in zip(argv[1:], argv, strict=False)
-                            if option == "--pid-file"
-                        ),
-                        "/none",
-                    )
                 path = self.failure.column.runtime["path"]
                 yield {
                     **step,
@@ -346,7 +337,6 @@ class _Report:
                     **step,
                     "seen": [_lasting(text) for text in step.get("seen", [])],
                     "streams": streams.get(name, 0),
-                    "pid_file": pids.get(name, "/none"),
                 }
 
     def _logs(self) -> Iterator[tuple[str, str | None]]:
