@@ -140,7 +140,7 @@ def test_a_failed_container_is_restarted_as_often_as_asked_for(engine: Seatriald
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        (("pull", "example/boat"), "does not talk to registries"),
+        (("search", "boat"), "does not search registries"),
         (("network", "create", "harbour"), "no networks but none and host yet"),
         (("plugin", "ls"), "has no plugins"),
         (("node", "ls"), "has no swarm"),

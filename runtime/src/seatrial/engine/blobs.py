@@ -21,6 +21,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _CHUNK = 1 << 18
+_NEW = "new-"
 
 
 class Blobs:
@@ -32,6 +33,9 @@ class Blobs:
         os.makedirs(self._blobs, mode=0o700, exist_ok=True)
         with open(f"{folder}/oci-layout", "w", encoding="utf-8") as file:
             json.dump({"imageLayoutVersion": "1.0.0"}, file)
+        for name in os.listdir(folder):
+            if name.startswith(_NEW):  # of a daemon that was killed
+                os.unlink(f"{folder}/{name}")
 
     def path(self, digest: str) -> str:
         """Return a blob's path; there may be no such blob."""
@@ -69,7 +73,7 @@ class Blobs:
     @contextlib.contextmanager
     def adding(self) -> Iterator[IO[bytes]]:
         """Give a file for a blob to come; it is gone afterwards unless it was kept."""
-        with tempfile.NamedTemporaryFile(dir=self.folder, prefix="new-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=_NEW, delete=False) as file:
             try:
                 yield file
             finally:
@@ -103,6 +107,6 @@ class Blobs:
     def write_index(self, manifests: list[dict[str, Any]]) -> None:
         """Say in the layout's index what images there are, for other programs to read."""
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as file:
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=_NEW, delete=False) as file:
             json.dump(index, file)
         os.rename(file.name, f"{self.folder}/index.json")

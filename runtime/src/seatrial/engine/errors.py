@@ -2,6 +2,7 @@
 
 EngineError (500)
 ├── BadRequest (400)      what was asked for makes no sense
+├── Unauthorized (401)    a registry does not know who asks
 ├── Forbidden (403)
 ├── NotFound (404)
 ├── Conflict (409)        it makes sense, but not in the state that things are in
@@ -22,6 +23,10 @@ class EngineError(Exception):
 
 class BadRequest(EngineError):
     status = 400
+
+
+class Unauthorized(EngineError):
+    status = 401
 
 
 class Forbidden(EngineError):

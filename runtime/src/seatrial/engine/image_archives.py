@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import platform
 import tarfile
 from typing import IO, TYPE_CHECKING, Any
 
 from seatrial.engine import blobs, clock, references
 from seatrial.engine.compression import Hashing, plain
 from seatrial.engine.errors import BadRequest, NotFound
-from seatrial.engine.images import Image, Layer, checked_config
+from seatrial.engine.image_configs import checked_config
+from seatrial.engine.images import Image, Layer
+from seatrial.engine.registry.manifests import ARCHITECTURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from seatrial.engine.images import Images
 
 _LONGEST_DOCUMENT = 16 << 20
-ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 def load(images: Images, archive: IO[bytes]) -> list[tuple[Image, list[str]]]:
@@ -186,8 +186,7 @@ def save(images: Images, names: Iterable[str], target: IO[bytes]) -> None:
             layers = [_blob({"digest": layer.blob}) for layer in image.layers]
             config = _blob({"digest": image.id})
             listed.append({"Config": config, "RepoTags": tags or None, "Layers": layers})
-            size = images.blobs.size_bytes(image.manifest)
-            entry = {"mediaType": blobs.MANIFEST, "digest": image.manifest, "size": size}
+            entry = images.descriptor(image)
             described.extend(
                 {**entry, "annotations": {"org.opencontainers.image.ref.name": tag}} for tag in tags
             )

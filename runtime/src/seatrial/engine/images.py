@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from seatrial.engine import blobs, payloads, references
-from seatrial.engine.clock import NEVER
 from seatrial.engine.compression import kind_of
 from seatrial.engine.errors import BadRequest, Conflict, NotFound
+from seatrial.engine.image_configs import checked_config
 from seatrial.engine.payloads import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from seatrial.engine.blobs import Blobs
     from seatrial.engine.database import Database
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
     from seatrial.engine.layers import Layers
     from seatrial.engine.references import Reference
 
-_LONGEST_CONFIG = 8 << 20
 _SHORTEST_ID = 3
-_MOST_LAYERS = 500
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -58,6 +58,9 @@ class Images:
             for image in (msgspec.json.decode(each, type=Image) for each in database.images())
         }
         self._names = dict(database.names())
+        #: Held by whoever adds or removes images: a sweep must not meet half of one.
+        self.lock = asyncio.Lock()
+        self._held: list[set[str]] = []
 
     def all(self) -> list[Image]:
         """Return every image."""
@@ -65,13 +68,18 @@ class Images:
 
     def names(self, image: Image) -> list[str]:
         """Return the references that mean an image, with tags, as people write them."""
-        return [
-            name for name, meant in self._names.items() if meant == image.id and "@" not in name
-        ]
+        return sorted(self._meaning(image, digest=False))
 
     def digests(self, image: Image) -> list[str]:
         """Return the references with digests that mean an image."""
-        return [name for name, meant in self._names.items() if meant == image.id and "@" in name]
+        return sorted(self._meaning(image, digest=True))
+
+    def _meaning(self, image: Image, *, digest: bool) -> list[str]:
+        return [
+            name
+            for name, meant in self._names.items()
+            if meant == image.id and ("@" in name) == digest
+        ]
 
     def document(self, image: Image) -> dict[str, Any]:
         """Return an image's config, as it was made."""
@@ -110,25 +118,67 @@ class Images:
             raise BadRequest(f"ambiguous image id {text}")
         return found[0] if found else None
 
+    def meaning(self, reference: Reference) -> Image | None:
+        """Return the image that a reference means, and nothing else does."""
+        meant = self._names.get(str(reference))
+        return self._images[meant] if meant is not None else None
+
+    def with_id(self, identifier: str) -> Image | None:
+        """Return the image of an id, if there is one."""
+        return self._images.get(identifier)
+
+    def layer(self, blob: str, diff_id: str) -> Layer | None:
+        """Return a layer that some image has, if all of it is there."""
+        if not self.layers.has(diff_id) or not self.blobs.has(blob):
+            return None
+        every = (layer for image in self._images.values() for layer in image.layers)
+        return next((each for each in every if (each.blob, each.diff_id) == (blob, diff_id)), None)
+
+    def tell(self, action: str, identifier: str, attributes: dict[str, str]) -> None:
+        """Tell of something that happened to an image."""
+        self._events.tell("image", action, identifier, attributes)
+
     # --- changes --------------------------------------------------------------------------------
 
-    def add(self, config: bytes, layers: list[Layer]) -> Image:
-        """Keep an image whose layers are kept already; it may be known."""
+    @contextmanager
+    def held(self) -> Iterator[set[str]]:
+        """Give a set: what is in it, by digest, no sweep removes before the end of this."""
+        mine: set[str] = set()
+        self._held.append(mine)
+        try:
+            yield mine
+        finally:
+            self._held[:] = [each for each in self._held if each is not mine]
+
+    def add(self, config: bytes, layers: list[Layer], manifest: bytes | None = None) -> Image:
+        """Keep an image whose layers are kept already; it may be known.
+
+        ``manifest`` is the one that it came with; there is one of our own otherwise.
+        """
         document = checked_config(config)
         if document["rootfs"]["diff_ids"] != [layer.diff_id for layer in layers]:
             raise BadRequest("the image's config names other layers than there are")
         identifier = self.blobs.put(config)
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": blobs.MANIFEST,
-            "config": self._descriptor(blobs.CONFIG, identifier),
-            "layers": [self._descriptor(self._media_type(each.blob), each.blob) for each in layers],
-        }
-        digest = self.blobs.put(json.dumps(manifest).encode())
-        image = Image(identifier, digest, layers)
+        image = Image(
+            identifier, self.blobs.put(manifest or self._manifest(identifier, layers)), layers
+        )
         self._images[identifier] = image
         self._database.keep_image(identifier, msgspec.json.encode(image))
         return image
+
+    def _manifest(self, config: str, layers: list[Layer]) -> bytes:
+        made = {
+            "schemaVersion": 2,
+            "mediaType": blobs.MANIFEST,
+            "config": self._descriptor(blobs.CONFIG, config),
+            "layers": [self._descriptor(self._media_type(each.blob), each.blob) for each in layers],
+        }
+        return json.dumps(made).encode()
+
+    def descriptor(self, image: Image) -> dict[str, Any]:
+        """Return what an index says of an image: its manifest's type, digest and size."""
+        found = json.loads(self.blobs.read(image.manifest))
+        return self._descriptor(found.get("mediaType", blobs.MANIFEST), image.manifest)
 
     def _descriptor(self, kind: str, digest: str) -> dict[str, Any]:
         return {"mediaType": kind, "digest": digest, "size": self.blobs.size_bytes(digest)}
@@ -146,13 +196,13 @@ class Images:
         self._database.keep_name(name, image.id)
         self._write_index()
         if action:
-            self._events.tell("image", action, image.id, {"name": name})
+            self.tell(action, image.id, {"name": name})
 
     def untag(self, name: str) -> None:
         """Let a reference mean nothing."""
         identifier = self._names.pop(name)
         self._database.forget_names([name])
-        self._events.tell("image", "untag", identifier, {"name": identifier})
+        self.tell("untag", identifier, {"name": identifier})
         self._write_index()
 
     def remove(
@@ -163,30 +213,49 @@ class Images:
         ``users`` has for each image the containers of it, and whether they run.
         """
         image = self.find(text)
-        tags = [*self.names(image), *self.digests(image)]
-        by_name = self._by_reference(text) is image
-        named = str(references.parse(text)) if by_name else ""
-        done: list[dict[str, str]] = []
-        if by_name and len(self.names(image)) > 1:
-            self.untag(named)
-            return [{"Untagged": named}]
-        if not by_name and len(self.names(image)) > 1 and not force:
-            short = image.id[7:19]
-            raise Conflict(
-                f"conflict: unable to delete {short} (must be forced) - image is referenced in "
-                "multiple repositories"
-            )
-        self._refuse_if_used(image, users.get(image.id, []), named or image.id[7:19], force=force)
-        for name in tags:
+        if (named := self._name_of(text, image)) is None:
+            if len(self.names(image)) > 1 and not force:
+                raise Conflict(
+                    f"conflict: unable to delete {image.id[7:19]} (must be forced) - image is "
+                    "referenced in multiple repositories"
+                )
+            gone = [*self.names(image), *self.digests(image)]
+        else:
+            gone = self._untagged_with(named, image)
+        last = len(gone) == len(self.names(image)) + len(self.digests(image))
+        if last:
+            what = str(named) if named is not None else image.id[7:19]
+            self._refuse_if_used(image, users.get(image.id, []), what, force=force)
+        for name in gone:
             self.untag(name)
-            done.append({"Untagged": name})
-        done.append({"Deleted": image.id})
+        done = [{"Untagged": name} for name in gone]
+        return [*done, *self._delete(image)] if last else done
+
+    def _name_of(self, text: str, image: Image) -> Reference | None:
+        """Return the reference that somebody has given, if it was one."""
+        if self._by_reference(text) is not image:
+            return None
+        reference = references.parse(text)
+        return reference._replace(tag="") if reference.digest else reference
+
+    def _untagged_with(self, named: Reference, image: Image) -> list[str]:
+        """Return a name, and with a repository's last tag the digests from there."""
+        every = [references.parse(each) for each in (*self.names(image), *self.digests(image))]
+        others = [
+            each
+            for each in every
+            if each.full_repository == named.full_repository and each != named
+        ]
+        if named.digest or any(each.tag for each in others):
+            return [str(named)]
+        return [str(named), *map(str, others)]
+
+    def _delete(self, image: Image) -> list[dict[str, str]]:
         gone = [layer.diff_id for layer in image.layers if not self._shared(layer, image)]
-        done.extend({"Deleted": each} for each in reversed(gone))
         del self._images[image.id]
         self._database.forget_image(image.id)
-        self._events.tell("image", "delete", image.id, {"name": image.id})
-        return done
+        self.tell("delete", image.id, {"name": image.id})
+        return [{"Deleted": image.id}, *({"Deleted": each} for each in reversed(gone))]
 
     def _refuse_if_used(
         self, image: Image, users: list[tuple[str, bool]], what: str, *, force: bool
@@ -221,9 +290,11 @@ class Images:
     def sweep(self, diff_ids_in_use: Iterable[str]) -> None:
         """Remove the layers and blobs that no image has, and no container is made of."""
         every = [layer for image in self._images.values() for layer in image.layers]
-        self.layers.keep_only({*(layer.diff_id for layer in every), *diff_ids_in_use})
+        held = {digest for each in self._held for digest in each}
+        self.layers.keep_only({*(layer.diff_id for layer in every), *diff_ids_in_use, *held})
         self.blobs.keep_only(
             {
+                *held,
                 *(layer.blob for layer in every),
                 *(image.id for image in self._images.values()),
                 *(image.manifest for image in self._images.values()),
@@ -234,31 +305,10 @@ class Images:
     def _write_index(self) -> None:
         manifests = []
         for name, identifier in self._names.items():
-            digest = self._images[identifier].manifest
-            descriptor = self._descriptor(blobs.MANIFEST, digest)
+            descriptor = self.descriptor(self._images[identifier])
             names = {
                 "io.containerd.image.name": references.parse(name).full_repository,
                 "org.opencontainers.image.ref.name": name,
             }
             manifests.append({**descriptor, "annotations": names})
         self.blobs.write_index(manifests)
-
-
-def checked_config(config: bytes) -> dict[str, Any]:
-    """Read an image's config; raises BadRequest for what is none."""
-    if len(config) > _LONGEST_CONFIG:
-        raise BadRequest("the image's config is too long")
-    try:
-        document = json.loads(config)
-        diff_ids = document["rootfs"]["diff_ids"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise BadRequest("the image's config is none: it has no rootfs.diff_ids") from None
-    if not isinstance(diff_ids, list) or not all(isinstance(each, str) for each in diff_ids):
-        raise BadRequest("the image's config is none: rootfs.diff_ids are no digests")
-    if len(diff_ids) > _MOST_LAYERS:
-        raise BadRequest(f"the image has more than {_MOST_LAYERS} layers")
-    created = document.get("created")
-    if created is not None and not isinstance(created, str):
-        raise BadRequest("the image's config is none: created is no time")
-    payloads.convert(Config, document.get("config") or {})
-    return {**document, "created": created or NEVER}

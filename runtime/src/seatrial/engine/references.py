@@ -89,10 +89,10 @@ def parse(text: str, *, latest: bool = True) -> Reference:
     return Reference(registry, path, tag, digest)
 
 
-def with_tag(repository: str, tag: str) -> Reference:
+def with_tag(repository: str, tag: str, *, latest: bool = True) -> Reference:
     """Read a name whose tag, or digest, was given apart from it."""
     if not tag:
-        return parse(repository)
+        return parse(repository, latest=latest)
     if ":" in tag:
         return parse(f"{repository}@{tag}")
     if not _TAG_ALONE.fullmatch(tag):

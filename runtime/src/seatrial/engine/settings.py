@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from seatrial.engine.registry.trust import Trust
 
 
 class Settings(NamedTuple):
@@ -19,6 +22,7 @@ class Settings(NamedTuple):
     default_runtime: str
     #: Above the cgroups of all containers, from the root of each hierarchy.
     cgroup_parent: str
+    trust: Trust
 
     def folder(self, identifier: str) -> str:
         """Return a container's folder."""

@@ -12,6 +12,7 @@ import msgspec
 
 from seatrial.engine import clock, image_archives, references, selecting
 from seatrial.engine.api import http
+from seatrial.engine.api.registries import Registries
 from seatrial.engine.changes import parse as parse_changes
 from seatrial.engine.errors import BadRequest, Unsupported
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 18
 #: From this version on an image has one size.
 _ONE_SIZE_SINCE = (1, 44)
-_NO_REGISTRY = "this engine does not talk to registries yet (hint: docker load, docker import)"
 
 
 class Images:
@@ -34,11 +34,11 @@ class Images:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._images = engine, engine.images
-        #: Held by whoever adds or removes images: a sweep must not meet half of one.
-        self._lock = asyncio.Lock()
+        self._registries = Registries(engine)
 
     def join(self, routes: http.Routes) -> None:
         """Add the paths."""
+        self._registries.join(routes)
         routes.add("GET", "/images/json", self._list)
         routes.add("POST", "/images/load", self._load)
         routes.add("POST", "/images/create", self._create)
@@ -48,9 +48,7 @@ class Images:
         routes.add("GET", "/images/{name:.+}/json", self._inspect)
         routes.add("GET", "/images/{name:.+}/history", self._history)
         routes.add("POST", "/images/{name:.+}/tag", self._tag)
-        routes.refuse("POST", "/images/{name:.+}/push", _NO_REGISTRY)
         routes.add("DELETE", "/images/{name:.+}", self._remove)
-        routes.refuse("GET", "/distribution/{name:.+}/json", _NO_REGISTRY)
         routes.add("POST", "/build/prune", self._prune_build)
 
     def _image(self, request: web.Request) -> Image:
@@ -181,7 +179,7 @@ class Images:
             yield file
 
     async def _load(self, request: web.Request) -> web.StreamResponse:
-        async with self._received(request) as file, self._lock:
+        async with self._received(request) as file, self._images.lock:
             loaded = await asyncio.to_thread(image_archives.load, self._images, file)
         stream = http.Stream(request)
         await stream.begin()
@@ -195,10 +193,7 @@ class Images:
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         if request.query.get("fromImage"):
-            reference = references.with_tag(
-                request.query["fromImage"], request.query.get("tag", "")
-            )
-            raise Unsupported(f"cannot pull {reference}: {_NO_REGISTRY}")
+            return await self._registries.pull(request)
         if request.query.get("fromSrc") != "-":
             raise Unsupported("images are imported from the request's body (fromSrc=-) only")
         repository, tag = request.query.get("repo", ""), request.query.get("tag", "")
@@ -207,7 +202,7 @@ class Images:
             raise BadRequest("cannot import digest reference")
         changes = parse_changes(request.query.getall("changes", []))
         message = request.query.get("message", "") or "Imported from -"
-        async with self._received(request) as file, self._lock:
+        async with self._received(request) as file, self._images.lock:
             image = await asyncio.to_thread(
                 image_archives.import_layer, self._images, file, message=message, changes=changes
             )
@@ -253,7 +248,7 @@ class Images:
 
     async def _remove(self, request: web.Request) -> web.StreamResponse:
         force = http.flag(request, "force")
-        async with self._lock:
+        async with self._images.lock:
             done = self._images.remove(request.match_info["name"], force=force, users=self._users())
             await asyncio.to_thread(self._images.sweep, self._engine.layers_in_use())
         return http.reply(done)
@@ -265,7 +260,7 @@ class Images:
         users = self._users()
         done: list[dict[str, str]] = []
         size = 0
-        async with self._lock:
+        async with self._images.lock:
             for image in self._images.all():
                 labels = (self._images.document(image).get("config") or {}).get("Labels")
                 if image.id in users or any(selecting.has_label(labels, each) for each in unwanted):

@@ -14,7 +14,7 @@ from aiohttp import web
 from seatrial.engine import cgroups, clock, explaining
 from seatrial.engine.api import http
 from seatrial.engine.errors import NotFound
-from seatrial.engine.image_archives import ARCHITECTURE
+from seatrial.engine.registry.manifests import ARCHITECTURE
 
 if TYPE_CHECKING:
     from seatrial.engine.engine import Engine
@@ -40,7 +40,6 @@ class System:
         routes.add("GET", "/info", self._info)
         routes.add("GET", "/events", self._events)
         routes.add("GET", "/seatrial/explain/{id}", self._explain)
-        routes.refuse("POST", "/auth", "this engine keeps no credentials of registries")
 
     async def _no_plugin(self, request: web.Request) -> web.StreamResponse:
         """Say so as of anything that is not there: clients look for names among plugins too."""

@@ -9,6 +9,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from seatrial.engine.registry.trust import Trust
 from seatrial.engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="above the cgroups of all containers (default: %(default)s)",
     )
+    made.add_argument(
+        "--insecure-registry",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="a registry that needs no TLS, as those on loopback addresses; repeatable",
+    )
+    made.add_argument(
+        "--token-host",
+        action="append",
+        default=[],
+        metavar="REGISTRY=HOST",
+        help="a host that may hear a registry's credentials, to give tokens for them; repeatable",
+    )
     return made
 
 
@@ -96,6 +111,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             raise ValueError(f"--runtime {given}: there is no such command")
         runtimes[name if equals else os.path.basename(command)] = [os.path.abspath(found)]
     return Settings(
+        trust=_trust(arguments),
         root=os.path.abspath(arguments.data_root),
         exec_root=os.path.abspath(arguments.exec_root),
         socket=socket,
@@ -103,4 +119,16 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         runtimes=runtimes,
         default_runtime=next(iter(runtimes)),
         cgroup_parent=arguments.cgroup_parent,
+    )
+
+
+def _trust(arguments: argparse.Namespace) -> Trust:
+    pairs = [(given, *given.partition("=")) for given in arguments.token_host]
+    for given, registry, _, host in pairs:
+        if not registry or not host:
+            raise ValueError(f"--token-host {given}: want REGISTRY=HOST")
+    known = Trust()
+    return Trust(
+        known.insecure | set(arguments.insecure_registry),
+        known.token_hosts | {(registry, host) for _, registry, _, host in pairs},
     )
