@@ -10,9 +10,9 @@ import pytest
 
 from seatrial.oci import cgroup_cpu, cgroup_io, cgroup_memory, resources
 from seatrial.oci.cgroup_files import Groups
-from seatrial.oci.cgroups import Group, Hierarchy
 from seatrial.oci.config import Resources, decode_resources
 from seatrial.oci.errors import ConfigError
+from seatrial.oci.hierarchies import Group, Hierarchy
 from seatrial.oci.operations import Stage
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from seatrial.oci import _core, cgroup_ownership, cgroups, freezer, stats
-from seatrial.oci.cgroups import Group, Hierarchy
 from seatrial.oci.command import Usage
 from seatrial.oci.config import Config, decode
 from seatrial.oci.errors import ConfigError
+from seatrial.oci.hierarchies import Group, Hierarchy, hierarchies
 from seatrial.oci.operations import Kind, Op, Stage
 from seatrial.oci.plan import Plan
 from seatrial.oci.verbs import events, update
@@ -185,7 +185,7 @@ def test_ownership_does_not_change_on_v1_nor_for_a_user_without_an_id_here() -> 
 
 @pytest.fixture
 def unified() -> Iterator[str]:
-    found = [each for each in cgroups.hierarchies() if each.version == 2]
+    found = [each for each in hierarchies() if each.version == 2]
     if os.geteuid() != 0 or not found or not os.access(found[0].path, os.W_OK):
         pytest.skip("needs a v2 hierarchy to write to")
     path = tempfile.mkdtemp(prefix="seatrial-test-", dir=found[0].path)
@@ -249,7 +249,7 @@ def test_a_folder_above_goes_with_the_last_that_is_in_it(unified: str) -> None:
 
 
 def test_a_v2_cgroup_is_frozen_and_thawed(unified: str) -> None:
-    hierarchy = next(each for each in cgroups.hierarchies() if each.version == 2)
+    hierarchy = next(each for each in hierarchies() if each.version == 2)
     groups = [Group(hierarchy, unified)]
     freezer.freeze(groups)
     assert freezer.is_frozen(groups)
@@ -335,7 +335,7 @@ def test_nothing_is_counted_where_nothing_counts() -> None:
 
 def test_a_hierarchy_beneath_another_mount_is_none() -> None:
     program = (
-        "from seatrial.oci import cgroups; found = cgroups.hierarchies();"
+        "from seatrial.oci import hierarchies; found = hierarchies.hierarchies();"
         "print([(each.path, each.version) for each in found])"
     )
     cover = (

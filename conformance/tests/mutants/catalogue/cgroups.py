@@ -21,6 +21,7 @@ from conformance.tests.mutants.mutation import (
 )
 
 from seatrial.oci import cgroup_ownership, cgroups
+from seatrial.oci.hierarchies import hierarchies
 from seatrial.oci.operations import Kind
 
 # Where
@@ -215,7 +216,7 @@ _unified(
 
 
 def _is_there(key: str) -> bool:
-    unified = [each.controllers for each in cgroups.hierarchies() if each.version != 1]
+    unified = [each.controllers for each in hierarchies() if each.version != 1]
     return key.partition(".")[0] in {"cgroup"}.union(*unified)
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from seatrial.oci import host
 from seatrial.oci.errors import ConfigError
+from seatrial.oci.hierarchies import ROOT, Group, Hierarchy
 from seatrial.oci.operations import Kind, Op
 
 if TYPE_CHECKING:
-    from seatrial.oci.cgroups import Group
     from seatrial.oci.operations import Stage
 
 # Flags of WRITE (runtime/csrc/files.c).
@@ -57,8 +57,6 @@ class Groups:
     def _of_another_host(self, controller: str) -> Group:
         if self.unified and len(self.all) == 1 and controller not in _V1_ONLY:
             return self.unified
-        from seatrial.oci.cgroups import ROOT, Group, Hierarchy
-
         path = next((each.path[len(each.hierarchy.path) :] for each in self.all), "/CONTAINER")
         top = f"{ROOT}/{controller}"
         return Group(Hierarchy(top, V1, frozenset({controller})), top + path)

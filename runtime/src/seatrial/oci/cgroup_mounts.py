@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from seatrial.oci import cgroups, mount_options, namespaces
+from seatrial.oci import cgroups, hierarchies, mount_options, namespaces
 from seatrial.oci.operations import Kind, Op, Stage
 from seatrial.oci.plan import strings
 
@@ -21,7 +21,9 @@ def compile(  # noqa: A001 - the compiler's verb
 ) -> Iterator[Op]:
     """Yield one mount on a v2 host; on others a tmpfs with one folder per hierarchy."""
     groups = cgroups.groups_of(config, identifier)
-    if [(each.hierarchy.path, each.hierarchy.version) for each in groups] == [(cgroups.ROOT, 2)]:
+    if [(each.hierarchy.path, each.hierarchy.version) for each in groups] == [
+        (hierarchies.ROOT, 2)
+    ]:
         yield from _unified(config, entry, groups[0].path, next(slots))
         return
     yield from _folder(entry, next(slots), late)
@@ -44,7 +46,7 @@ def _unified(config: Config, entry: Entry, folder: str, slot: int) -> Iterator[O
     if namespaces.has(config, "user"):
         # Only who has power over the cgroup namespace can mount cgroup2 (cgroup_namespaces(7)), and
         # that is the host's: so what would be mounted is bound, as runc does.
-        yield from entry.tree(cgroups.ROOT, entry.target, slot, flags=2)
+        yield from entry.tree(hierarchies.ROOT, entry.target, slot, flags=2)
         return
     yield Op(
         Kind.MOUNT,
@@ -80,10 +82,10 @@ def _folder(entry: Entry, slot: int, late: list[Op]) -> Iterator[Op]:
     )
 
 
-def _links(hierarchies: list[cgroups.Hierarchy]) -> Iterator[tuple[str, str]]:
+def _links(found: list[hierarchies.Hierarchy]) -> Iterator[tuple[str, str]]:
     """Yield each controller that is mounted together with others, and the name of that mount."""
-    names = {os.path.basename(each.path) for each in hierarchies}
-    for hierarchy in hierarchies:
+    names = {os.path.basename(each.path) for each in found}
+    for hierarchy in found:
         mounted = os.path.basename(hierarchy.path)
         together = mounted.split(",")
         if len(together) > 1:

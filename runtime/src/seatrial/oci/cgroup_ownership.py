@@ -11,8 +11,8 @@ from seatrial.oci.operations import Kind, Op, Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.oci.cgroups import Group
     from seatrial.oci.config import Config
+    from seatrial.oci.hierarchies import Group
 
 DELEGATE = "/sys/kernel/cgroup/delegate"
 #: For kernels that do not say (before Linux 4.15).

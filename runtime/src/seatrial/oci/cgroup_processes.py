@@ -14,7 +14,7 @@ from seatrial.oci.operations import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.oci.cgroups import Group
+    from seatrial.oci.hierarchies import Group
     from seatrial.oci.plan import Plan
 
 CONTAINER = "user.seatrial-oci.container"

@@ -9,87 +9,25 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from seatrial.oci import cgroup_files, cgroup_ownership, freezer, host, namespaces, resources
 from seatrial.oci.errors import ConfigError, OCIError
+from seatrial.oci.hierarchies import Group, controllers_in, hierarchies
 from seatrial.oci.operations import Kind, Op, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from seatrial.oci.config import Config
+    from seatrial.oci.hierarchies import Hierarchy
     from seatrial.oci.plan import Plan
     from seatrial.oci.systemd import Unit
 
-ROOT = "/sys/fs/cgroup"
 # Flags of operations (runtime/csrc/cgroups.c).
 CPUSET, MARK = 1, 2
 ABOVE = 1
 CLONED_INTO, ITSELF = 1, 2
 WHERE_POSSIBLE = 1
 PROCS = "/cgroup.procs"
-
-
-class Hierarchy(msgspec.Struct, frozen=True):
-    """One mounted hierarchy (cgroups(7)); of v2 the controllers are those that it can enable."""
-
-    path: str
-    version: int
-    controllers: frozenset[str]
-
-
-class Group(msgspec.Struct, frozen=True):
-    """The container's cgroup in one hierarchy."""
-
-    hierarchy: Hierarchy
-    path: str
-
-    def read(self, name: str) -> str | None:
-        """Return what a file says now; ``None`` without one, as in a cgroup that is to be made."""
-        try:
-            return host.text(f"{self.path}/{name}").strip()
-        except OSError:
-            return None
-
-    def is_frozen(self) -> bool:
-        """Whether the cgroup is one whose processes do not run."""
-        if self.hierarchy.version == 1:
-            return self.read("freezer.state") in {"FROZEN", "FREEZING"}
-        return self.read("cgroup.freeze") == "1"
-
-
-def hierarchies() -> list[Hierarchy]:
-    """Return the hierarchies mounted below /sys/fs/cgroup."""
-    found: dict[str, Hierarchy] = {}
-    for line in host.mounts(ROOT):
-        left, _, right = line.decode("utf-8", "surrogateescape").partition(" - ")
-        device, target = left.split(" ")[2:5:2]
-        kind = right.split(" ")
-        if not _is_seen(target, device):
-            continue
-        if kind[0] == "cgroup2":
-            found[target] = Hierarchy(target, 2, _words(f"{target}/cgroup.controllers"))
-        elif kind[0] == "cgroup":
-            options = frozenset(kind[2].split(","))
-            found[target] = Hierarchy(target, 1, options)
-    return list(found.values())
-
-
-def _is_seen(path: str, device: str) -> bool:
-    """Whether the mount of a device is what is found at its path, and not beneath another."""
-    try:
-        number = host.filesystem_of(path)
-    except OSError:
-        return False
-    return device == f"{os.major(number)}:{os.minor(number)}"
-
-
-def _words(path: str) -> frozenset[str]:
-    try:
-        return frozenset(host.text(path).split())
-    except OSError:
-        return frozenset()
 
 
 def folder(hierarchy: Hierarchy, path: str) -> str:
@@ -220,9 +158,8 @@ def enable(group: Group, used: dict[str, str], stage: Stage) -> Iterator[Op]:
         above.append(f"{above[-1]}/{part}")
     for path in above:
         # Above what is delegated to us, others have enabled what there is.
-        present = (
-            frozenset[str]() if _may_enable(path) else _words(f"{path}/cgroup.subtree_control")
-        )
+        file = f"{path}/cgroup.subtree_control"
+        present = frozenset[str]() if _may_enable(path) else controllers_in(file)
         for each, flags in wanted:
             names = each - present
             if not names or (flags and not _may_enable(path)):
@@ -233,7 +170,7 @@ def enable(group: Group, used: dict[str, str], stage: Stage) -> Iterator[Op]:
                 stage,
                 says + (" where possible" if flags else ""),
                 "" if flags else used[min(names)],
-                path=f"{path}/cgroup.subtree_control",
+                path=file,
                 text=" ".join(f"+{name}" for name in sorted(names)),
                 flags=flags,
             )

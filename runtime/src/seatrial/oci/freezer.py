@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from seatrial.oci.errors import OCIError, reason
 
 if TYPE_CHECKING:
-    from seatrial.oci.cgroups import Group
+    from seatrial.oci.hierarchies import Group
 
 PATIENCE_S = 10.0
 V1, V2 = 1, 2

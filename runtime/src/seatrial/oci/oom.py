@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from seatrial.oci.stats import V1, group_of, numbers
 
 if TYPE_CHECKING:
-    from seatrial.oci.cgroups import Group
+    from seatrial.oci.hierarchies import Group
 
 
 def watch(groups: list[Group]) -> int | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.oci.cgroups import Group
+    from seatrial.oci.hierarchies import Group
 
 V1 = 1
 UNLIMITED = 2**64 - 1

@@ -23,8 +23,8 @@ from seatrial.oci.errors import WrongStatus
 from seatrial.oci.store import Folder, born
 
 if TYPE_CHECKING:
-    from seatrial.oci.cgroups import Group
     from seatrial.oci.command import Call
+    from seatrial.oci.hierarchies import Group
     from seatrial.oci.store import Record
 
 OPTIONS = {"stats": False, "interval": True}
