@@ -47,6 +47,8 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings) -> None:
     engine = Engine(settings)
     engine.nursery.begin()
+    for runtime in engine.runtimes.values():
+        await runtime.begin()
     await recovery.recover(engine)
     runner = web.AppRunner(
         application(engine),
@@ -66,6 +68,8 @@ async def _serve(settings: Settings) -> None:
     await runner.cleanup()
     with suppress(FileNotFoundError):
         os.unlink(settings.socket)
+    for runtime in engine.runtimes.values():
+        await runtime.end()
     engine.close()
     cgroups.remove_parent(settings.cgroup_parent)
 

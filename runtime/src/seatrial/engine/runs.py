@@ -128,6 +128,7 @@ async def _prepare(engine: Engine, record: Record) -> Message:
         pids=_shared_pids(engine, record),
         host_capabilities=engine.host_capabilities,
     )
+    environment = await engine.runtime(record).prepare(folder)
     log_path = engine.log_path(record)
     max_bytes, max_files = creation.log_limits(record.host)
     log = {"path": log_path, "max_bytes": max_bytes, "max_files": max_files} if log_path else None
@@ -136,6 +137,7 @@ async def _prepare(engine: Engine, record: Record) -> Message:
         "folder": exec_folder,
         "bundle": folder,
         "runtime": engine.runtime(record).command,
+        "environment": environment,
         "tty": record.config.tty,
         "stdin": record.config.open_stdin,
         "stdin_once": record.config.stdin_once,

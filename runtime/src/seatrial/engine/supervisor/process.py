@@ -54,7 +54,7 @@ class Supervisor:
         self._runtime: list[str] = order["runtime"]
         self._bundle: str = order["bundle"]
         self._oom_file: str = order["oom_file"]
-        self._environment = dict(os.environ)
+        self._environment = {**os.environ, **order["environment"]}
         self._loop = Loop()
         log = None
         if order["log"] is not None:
