@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import fuzzing
 
-from seatrial.oci import _core, compiler, config, host, log, process, runtime, update
+from seatrial.oci import _core, compiler, config, host, log, process, states, update
 from seatrial.oci.errors import OCIError
 from seatrial.oci.listener import Listener
 from seatrial.oci.operations import Stage
@@ -185,14 +185,14 @@ def read_record(content: bytes) -> bool:
         record = folder.record()
     except OCIError:
         return False
-    runtime.state_of(record, "running")
+    states.state_of(record, "running")
     return True
 
 
 def read_plan(content: bytes) -> bool:
     """Read a stored plan."""
     try:
-        plan = runtime.stored_plan(_Memory(content))
+        plan = _Memory(content).plan()
     except OCIError:
         return False
     is_plan(plan)

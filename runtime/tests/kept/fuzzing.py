@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from seatrial.oci import kept, runtime
+from seatrial.oci import kept, sources
 
 RUNTIME = Path(__file__).resolve().parents[2]
 FLAGS = (
@@ -47,7 +47,7 @@ def slots(folder: Path) -> list[Path]:
         (bundle / "rootfs").mkdir(parents=True)
         config = {"ociVersion": "1.3.0", "root": {"path": "rootfs"}, **members}
         (bundle / "config.json").write_text(json.dumps(config), "utf-8")
-        source = runtime.prepare("fuzz", bundle=str(bundle), root=str(folder / "state"))
+        source = sources.prepare("fuzz", bundle=str(bundle), root=str(folder / "state"))
         path = folder / f"slot{number}"
         path.write_bytes(kept.slot(source))
         found.append(path)

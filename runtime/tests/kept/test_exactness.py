@@ -7,19 +7,31 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from changing import (
+    another_build,
+    another_state_root,
+    changed,
+    file_as_root,
+    longer,
+    moved,
+    same_size,
+    used_cgroup,
+    without_config,
+    without_root,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keeping import Bundle, Fact, as_facts, facts_of, new_id, put_together, taken_apart
 
-from seatrial.oci import _core, compiler, host, kept, runtime
+from seatrial.oci import compiler, host, kept, runtime, sources
 from seatrial.oci.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make these containers")
 pytestmark = needs_root
@@ -37,11 +49,11 @@ def test_cold_keeps_and_warm_uses(bundle: Bundle) -> None:
     assert bundle.is_warm()
     # Another container of the bundle is made by the same plan, with its own id in it.
     identifier = new_id()
-    source = runtime.prepare(identifier, bundle=str(bundle.folder), root=str(bundle.root))
+    source = sources.prepare(identifier, bundle=str(bundle.folder), root=str(bundle.root))
     assert bundle.launch("create", identifier).returncode == 0
     folder = bundle.root / identifier
     assert (folder / "config.json").read_bytes() == source.content
-    assert (folder / "plan").read_bytes() == source.compiled.binary
+    assert (folder / "plan").read_bytes() == source.compiled.bound(identifier)
     runtime.delete(identifier, root=str(bundle.root), force=True)
 
 
@@ -52,60 +64,6 @@ def test_where_it_is_not_switched_on_nothing_is_kept_or_used(bundle: Bundle, swi
     assert not bundle.plans.exists()
     bundle.keep()
     assert not bundle.is_warm(**off)
-
-
-def same_size(bundle: Bundle) -> None:
-    path = bundle.folder / "config.json"
-    before, content = path.stat(), path.read_bytes()
-    path.write_bytes(content.replace(b'"kept"', b'"Kept"'))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert path.stat().st_size == before.st_size
-    assert path.stat().st_mtime_ns == before.st_mtime_ns
-
-
-def longer(bundle: Bundle) -> None:
-    path = bundle.folder / "config.json"
-    path.write_bytes(path.read_bytes() + b"\n")
-
-
-def without_config(bundle: Bundle) -> None:
-    (bundle.folder / "config.json").unlink()
-
-
-def moved(bundle: Bundle) -> None:
-    bundle.folder = bundle.folder.rename(bundle.folder.with_name("elsewhere"))
-
-
-def without_root(bundle: Bundle) -> None:
-    (bundle.folder / "rootfs").rename(bundle.folder / "away")
-
-
-def file_as_root(bundle: Bundle) -> None:
-    without_root(bundle)
-    (bundle.folder / "rootfs").touch()
-
-
-def used_cgroup(bundle: Bundle) -> None:
-    for hierarchy in Path("/sys/fs/cgroup").iterdir():
-        if (hierarchy / "cgroup.procs").exists():
-            (hierarchy / bundle.groups[1:] / "one").mkdir(parents=True)
-            return
-
-
-def another_state_root(bundle: Bundle) -> None:
-    other = bundle.root.with_name("other")
-    other.mkdir()
-    plans = bundle.plans
-    bundle.root = other
-    plans.rename(bundle.plans)
-
-
-def another_build(bundle: Bundle) -> None:
-    path = Path(bundle.alone)
-    content = path.read_bytes()
-    name = _core.build().encode() + b"\0"
-    assert content.count(name) == 1
-    path.write_bytes(content.replace(name, b"0" * (len(name) - 1) + b"\0"))
 
 
 @pytest.mark.parametrize(
@@ -200,10 +158,6 @@ def test_every_question_is_asked_again(bundle: Bundle) -> None:
     assert bundle.is_warm()
 
 
-def changed(answer: bytes) -> bytes:
-    return bytes([answer[0] ^ 1]) + answer[1:] if answer else b"more"
-
-
 @pytest.mark.parametrize("name", ["build", "root", "bundle", "caller", "config"])
 def test_every_section_that_says_for_what_it_is_counts(bundle: Bundle, name: str) -> None:
     slot = bundle.keep()
@@ -262,7 +216,7 @@ def test_nothing_is_kept_in_a_folder_that_is_not_ours_alone(bundle: Bundle) -> N
     bundle.root.mkdir()
     bundle.plans.mkdir(mode=0o755)
     bundle.plans.chmod(0o755)
-    source = runtime.prepare(new_id(), bundle=str(bundle.folder), root=str(bundle.root))
+    source = sources.prepare(new_id(), bundle=str(bundle.folder), root=str(bundle.root))
     assert kept.keep(source) == f"{bundle.plans}: is not ours alone"
     done = bundle.python("run", new_id())
     assert (done.returncode, done.stderr) == (0, "")
@@ -325,21 +279,21 @@ def test_a_template_makes_the_plan_that_would_be_compiled(
     bundle: Bundle, name: str, identifier: str
 ) -> None:
     bundle.configure(**json.loads(json.dumps(CONFIGS[name])))
-    source = runtime.prepare(identifier, bundle=str(bundle.folder), root=str(bundle.root))
+    source = sources.prepare(identifier, bundle=str(bundle.folder), root=str(bundle.root))
     plan = compiler.compile_plan(
         source.config,
         bundle=source.bundle,
         identifier=identifier,
         place=f"{source.root}/{identifier}@root",
     )
-    assert source.compiled.plan == plan
+    assert source.compiled.plan.bound(identifier) == plan
     decode = Plan.decode
-    assert decode(source.compiled.binary) == decode(plan.encode())
+    assert decode(source.compiled.bound(identifier)) == decode(plan.encode())
 
 
 def test_a_question_that_only_python_can_ask_keeps_nothing(bundle: Bundle) -> None:
     bundle.configure(process={"terminal": True})
-    source = runtime.prepare(new_id(), bundle=str(bundle.folder), root=str(bundle.root))
+    source = sources.prepare(new_id(), bundle=str(bundle.folder), root=str(bundle.root))
     assert kept.keep(source) == "the program has a terminal"
     done = bundle.python("--systemd-cgroup", "keep")
     assert "by way of systemd" in done.stderr or "no systemd" in done.stderr or done.returncode

@@ -21,7 +21,7 @@ from conformance.tests.mutants.mutation import (
     without,
 )
 
-from seatrial.oci import config, runtime
+from seatrial.oci import config, runtime, sources
 from seatrial.oci.errors import ConfigError
 from seatrial.oci.operations import Kind
 
@@ -55,7 +55,7 @@ MOST = 20
     verbs=COMPILING,
 )
 def _() -> None:
-    read = runtime.read_config
+    read = sources.read_config
 
     def create(right: Any, identifier: str, **options: Any) -> Any:
         document: Any = None
@@ -68,7 +68,7 @@ def _() -> None:
                     raise
                 _repair(document, error.pointer)
                 content = json.dumps(document).encode()
-                everywhere(runtime.read_config, lambda _, content=content: content)
+                everywhere(sources.read_config, lambda _, content=content: content)
         return right(identifier, **options)
 
     around(runtime, "create", create)

@@ -19,7 +19,7 @@ from conformance.tests.mutants.mutation import (
     without,
 )
 
-from seatrial.oci import log, runtime
+from seatrial.oci import deletion, log, states
 from seatrial.oci.errors import OCIError
 from seatrial.oci.hooks import IN_CONTAINER, ONLY_WARN
 from seatrial.oci.operations import Kind, Op, Stage
@@ -71,7 +71,7 @@ for row, member in KINDS.items():
     verbs=("start",),
 )
 def _() -> None:
-    runtime._destroy = lambda *_: None  # noqa: SLF001
+    everywhere(deletion.destroy, lambda *_: None)
 
 
 @verb(
@@ -83,7 +83,7 @@ def _() -> None:
     verbs=COMPILING,
 )
 def _() -> None:
-    around(runtime, "_undo", lambda right, *a, **k: right(*a, **{**k, "hooks": False}))
+    around(deletion, "undo", lambda right, *a, **k: right(*a, **{**k, "hooks": False}))
 
 
 plan(
@@ -232,4 +232,4 @@ def _() -> None:
         _, bundle, extra = right(*arguments)
         return b'"another"', bundle, extra
 
-    around(runtime, "names_of", names)
+    around(states, "names_of", names)

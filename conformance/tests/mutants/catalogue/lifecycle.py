@@ -20,7 +20,7 @@ from conformance.tests.mutants.mutation import (
     without,
 )
 
-from seatrial.oci import cgroup_processes, command, log, runtime, store
+from seatrial.oci import cgroup_processes, command, deletion, log, runtime, sources, store
 from seatrial.oci.errors import NoSuchContainer, OCIError, WrongStatus
 from seatrial.oci.operations import Kind
 from seatrial.oci.store import Folder
@@ -363,7 +363,7 @@ def _delete_kills(right: Any, identifier: str, *, root: str, force: bool = False
 
 def _delete_the_bundle_too(right: Any, identifier: str, *, root: str, force: bool = False) -> None:
     record = Folder(root, identifier).record()
-    for each in cgroup_processes.pids(runtime.stored_plan(Folder(root, identifier))):
+    for each in cgroup_processes.pids(Folder(root, identifier).plan()):
         os.kill(each, signal.SIGKILL)
     right(identifier, root=root, force=force)
     shutil.rmtree(record.bundle, ignore_errors=True)
@@ -419,7 +419,7 @@ def _() -> None:
     verbs=COMPILING,
 )
 def _() -> None:
-    runtime._undo = lambda *_, **__: None  # noqa: SLF001
+    everywhere(deletion.undo, lambda *_, **__: None)
 
 
 @verb(
@@ -458,4 +458,4 @@ def _() -> None:
             return b'{"ociVersion":"1.0.2","root":{"path":"/usr"}}'
         return found
 
-    around(runtime, "read_config", read)
+    around(sources, "read_config", read)

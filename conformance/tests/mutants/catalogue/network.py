@@ -120,9 +120,7 @@ def _() -> None:
 
     def delete(right: Any, identifier: str, *, root: str, **options: Any) -> None:
         folder = Folder(root, identifier)
-        joined = [
-            op.path for op in runtime.stored_plan(folder).ops if op.kind == Kind.OPEN_NAMESPACE
-        ]
+        joined = [op.path for op in folder.plan().ops if op.kind == Kind.OPEN_NAMESPACE]
         right(identifier, root=root, **options)
         for path in joined:
             with NetNS(path) as there, open("/proc/self/ns/net", "rb") as here:

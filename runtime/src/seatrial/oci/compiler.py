@@ -34,17 +34,26 @@ if TYPE_CHECKING:
 
 
 class Compiled(msgspec.Struct):
-    """What was compiled for one container, and what it takes to see whether it holds for others.
+    """What was compiled, for any container, and what it takes to see whether it still holds.
 
-    ``template`` is the plan for any id, in its binary form.
+    ``template`` is the plan in its binary form.
     """
 
     plan: Plan
-    binary: bytes
     template: bytes
     asked: host.Asked
     warnings: list[str]
     new_keyring: bool
+    #: The cgroup file by which a container is paused, or nothing.
+    freezer: str
+
+    def freezer_of(self, identifier: str) -> str:
+        """Return the cgroup file by which this container is paused, or nothing."""
+        return self.freezer.replace(host.ID, identifier)
+
+    def bound(self, identifier: str) -> bytes:
+        """Return the plan for one container, in its binary form."""
+        return _core.bind(self.template, identifier.encode())
 
 
 @contextlib.contextmanager
@@ -59,7 +68,7 @@ def _hearing(warnings: list[str]) -> Iterator[None]:
 def compile_for(
     config: Config, *, bundle: str, identifier: str, root: str, systemd: bool, new_keyring: bool
 ) -> Compiled:
-    """Return the plan for a container, made of a template for any of its bundle.
+    """Return the plan for any container of a bundle, of which ``identifier`` is one.
 
     Raises ``ConfigError`` as ``compile_plan`` does.
     """
@@ -78,8 +87,8 @@ def compile_for(
         template = plan.encode()
     if systemd:
         asked.beyond.append("the cgroups are made by way of systemd")
-    binary = _core.bind(template, identifier.encode())
-    return Compiled(plan.bound(identifier), binary, template, asked, warnings, new_keyring)
+    freezer = next((op.extra for op in plan.ops if op.kind == Kind.ATTACH and op.extra), "")
+    return Compiled(plan, template, asked, warnings, new_keyring, freezer)
 
 
 def compile_plan(

@@ -27,6 +27,7 @@ import msgspec
 
 from seatrial.oci import cgroups, config, events, execution, pause, runtime, stats, update
 from seatrial.oci.command import default_root
+from seatrial.oci.creation import Created
 from seatrial.oci.errors import NoSuchContainer, OCIError
 from seatrial.oci.store import Folder
 
@@ -58,7 +59,7 @@ class Container:
         self.bundle = bundle
         self.root = root or default_root()
         self._teller = events.Teller(identifier, on_event)
-        self._created: runtime.Created | None = None
+        self._created: Created | None = None
 
     @property
     def pid(self) -> int | None:
@@ -103,17 +104,18 @@ class Container:
         """
         if self._created is None or self._created.pidfd < 0:
             raise OCIError(f"container {self.id} is not a child of this process, or was waited for")
-        poller = select.poll()
-        poller.register(self._created.pidfd, select.POLLIN)
-        if not poller.poll(None if timeout_s is None else timeout_s * 1000):
-            raise TimeoutError(f"container {self.id} still runs after {timeout_s:g} s")
+        if timeout_s is not None:
+            poller = select.poll()
+            poller.register(self._created.pidfd, select.POLLIN)
+            if not poller.poll(timeout_s * 1000):
+                raise TimeoutError(f"container {self.id} still runs after {timeout_s:g} s")
         _, status = os.waitpid(self._created.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self._teller.tell("stopped", pid=self.pid, status=code)
         self._close()
         return code
 
-    def execute(self, args: list[str] | Process) -> runtime.Created:
+    def execute(self, args: list[str] | Process) -> Created:
         """Execute a further process; a list of arguments is the container's own with these."""
         if isinstance(args, list):
             args = execution.derived_of(self.id, args, root=self.root)
@@ -140,7 +142,7 @@ class Container:
         """Return what it uses, in the form of ``events --stats`` (sizes in bytes, times in ns)."""
         folder = Folder(self.root, self.id)
         folder.record()
-        return stats.collect(cgroups.stored_groups(runtime.stored_plan(folder)))
+        return stats.collect(cgroups.stored_groups(folder.plan()))
 
     def delete(self, *, force: bool = False) -> None:
         """Delete it (runtime.md, "Delete"); ``force`` kills it first."""
@@ -154,7 +156,7 @@ class Container:
     def _close(self) -> None:
         if self._created is not None and self._created.pidfd >= 0:
             os.close(self._created.pidfd)
-            self._created = runtime.Created(self._created.pid, -1)
+            self._created = Created(self._created.pid, -1)
 
     def __enter__(self) -> Self:
         return self

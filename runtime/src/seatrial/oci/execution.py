@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import _core, affinity, cgroups, config, namespaces, process, runtime
+from seatrial.oci import _core, affinity, cgroups, config, namespaces, process
 from seatrial.oci import listener as listeners
+from seatrial.oci.creation import Created
 from seatrial.oci.errors import OCIError, WrongStatus
+from seatrial.oci.failures import failed
 from seatrial.oci.operations import Kind, Op, Stage
 from seatrial.oci.plan import Plan
+from seatrial.oci.states import names_of, state_of, status_of
 from seatrial.oci.store import Folder
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ def execute(
     preserve_fds: int = 0,
     cgroup: Mapping[str, str] | None = None,
     ignore_paused: bool = False,
-) -> runtime.Created:
+) -> Created:
     """Start ``wanted`` in a running container; return it once it is executed.
 
     ``cgroup`` has cgroups below the container's, by controller ("" is all).  In a paused container
@@ -57,7 +60,7 @@ def execute(
     """
     folder = Folder(root, identifier)
     record = folder.record()
-    status = runtime.status_of(folder, record)
+    status = status_of(folder, record)
     if status == "paused" and not ignore_paused:
         raise WrongStatus(
             f"container {identifier} is paused, so nothing in it would run "
@@ -69,33 +72,33 @@ def execute(
         raise OCIError("a terminal needs a console, and a console a terminal")
     process.check(wanted)
     spec = config.decode(folder.read("config.json"))
-    plan = compile_plan(spec, wanted, record, runtime.stored_plan(folder), cgroup=cgroup)
-    names = runtime.names_of(identifier, record.bundle, record.annotations)
+    binary = compile_plan(spec, wanted, record, folder.plan(), cgroup=cgroup).encode()
+    names = names_of(identifier, record.bundle, record.annotations)
     # One that was killed may have left its own, and pids come again.
     room = f"exec-{os.getpid()}-{os.urandom(4).hex()}"
     with folder.listen(room) as listener, _connect(folder, room) as connection:
         pid, pidfd, failure = _core.create(
-            plan.encode(),
+            binary,
             listener.fileno(),
             console.fileno() if console else -1,
             preserve_fds,
             *names,
         )
         if failure is not None:
-            raise runtime.failed(plan, failure)
+            raise failed(binary, failure)
         try:
             listener.close()
-            state = runtime.state_of(record, status)
+            state = state_of(record, status)
             with listeners.reach(listeners.of(spec), state, pid) as agent:
                 failure = _core.start(connection.fileno(), *agent)
             if failure is not None:
-                raise runtime.failed(plan, failure)  # noqa: TRY301 - it has ended like the others
+                raise failed(binary, failure)  # noqa: TRY301 - it has ended like the others
         except BaseException:
             connection.close()  # it ends with that, should it not have begun
             os.waitpid(pid, 0)
             os.close(pidfd)
             raise
-    return runtime.Created(pid, pidfd)
+    return Created(pid, pidfd)
 
 
 def _connect(folder: Folder, room: str) -> socket.socket:

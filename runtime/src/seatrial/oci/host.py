@@ -20,7 +20,7 @@ import stat
 import struct
 from contextvars import ContextVar
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from seatrial.oci import _core
 from seatrial.oci.errors import HostError
@@ -54,12 +54,16 @@ YES = b"\1"
 _ESCAPES = {" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"}
 
 
+#: Questions, each with its answer: an errno, or 0 and what was said.
+Answers: TypeAlias = dict[tuple[Ask, int, str], tuple[int, bytes]]
+
+
 class Asked:
-    """The questions that were asked, each with its answer: an errno, or 0 and what was said."""
+    """The questions that were asked, with their answers."""
 
     def __init__(self, identifier: str) -> None:
         self.identifier = identifier
-        self.answers: dict[tuple[Ask, int, str], tuple[int, bytes]] = {}
+        self.answers: Answers = {}
         #: Why nobody but Python could ask all this again.
         self.beyond: list[str] = []
 

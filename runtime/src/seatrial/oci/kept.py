@@ -21,13 +21,14 @@ from seatrial.oci import _core, host, listener
 from seatrial.oci.store import quoted, quoted_object
 
 if TYPE_CHECKING:
-    from seatrial.oci.runtime import Source
+    from seatrial.oci.sources import Source
 
 MAGIC, VERSION = 0x544F4C53, 1
 MOST_BYTES, MOST_SLOTS = 4 << 20, 64
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 HAS_PROCESS = 1
-#: In the environment of a command: ``on`` keeps plans, and uses those that are kept.
+#: In the environment: with ``on`` commands keep plans, and use those that are kept; with ``off``
+#: no process remembers one for itself either.
 SWITCH = "SEATRIAL_OCI_CACHE"
 _HEADER, _FLAGS = struct.Struct("<4IQ"), struct.Struct("<Q")
 _PLACE = struct.Struct("<2I")
@@ -99,7 +100,7 @@ def slot(source: Source) -> bytes:
         _core.caller(),
         source.content,
         compiled.template,
-        b"".join(_fact(*key, *answer) for key, answer in (own.answers | asked.answers).items()),
+        packed(own.answers | asked.answers),
         "".join(f"{warning}\0" for warning in compiled.warnings).encode("utf-8", "surrogateescape"),
     ]
     start = _HEADER.size + _FLAGS.size + _SECTIONS * _PLACE.size
@@ -121,6 +122,11 @@ def _ask_for_ourselves() -> None:
     for name, module in tuple(sys.modules.items()):
         if name.startswith(("seatrial.oci", "msgspec")) and getattr(module, "__file__", None):
             host.depend_on(str(module.__file__))
+
+
+def packed(answers: host.Answers) -> bytes:
+    """Return questions with their answers as facts_hold takes them (csrc/facts/hold.c)."""
+    return b"".join(_fact(*key, *answer) for key, answer in answers.items())
 
 
 def _fact(kind: host.Ask, flags: int, name: str, number: int, answer: bytes) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 
-_heard: list[str] | None = None
+_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
 _path: str | None = None
 _form = "text"
 
@@ -16,9 +17,8 @@ def open_file(path: str | None = None, *, form: str = "text") -> None:
 
 
 def hear(warnings: list[str] | None) -> None:
-    """Collect the warnings that are given from now on; with ``None`` no more."""
-    global _heard  # noqa: PLW0603 - like the log, one for all
-    _heard = warnings
+    """Collect the warnings that this thread gives from now on; with ``None`` no more."""
+    _heard.set(warnings)
 
 
 def write(level: str, message: str) -> None:
@@ -44,8 +44,9 @@ def warn(message: str) -> None:
 
     Engines give us the container's own stderr, in which only what the container says belongs.
     """
-    if _heard is not None:
-        _heard.append(message)
+    heard = _heard.get()
+    if heard is not None:
+        heard.append(message)
     if _path is None:
         os.write(2, f"seatrial-oci: warning: {message}\n".encode(errors="surrogateescape"))
     write("warning", message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from seatrial.oci import cgroups, freezer, runtime
+from seatrial.oci import cgroups, freezer, states
 from seatrial.oci.errors import WrongStatus
 from seatrial.oci.store import Folder
 
@@ -23,11 +23,11 @@ def _change(identifier: str, root: str, expected: set[str], *, freeze: bool) -> 
     folder = Folder(root, identifier)
     lock = folder.lock()
     try:
-        status = runtime.status_of(folder, folder.record())
+        status = states.status_of(folder, folder.record())
         if status not in expected:
             wanted = " or ".join(sorted(expected))
             raise WrongStatus(f"container {identifier} is {status}, not {wanted}")
-        groups = cgroups.stored_groups(runtime.stored_plan(folder))
+        groups = cgroups.stored_groups(folder.plan())
         (freezer.freeze if freeze else freezer.thaw)(groups)
     finally:
         os.close(lock)

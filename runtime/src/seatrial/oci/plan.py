@@ -20,6 +20,8 @@ MAGIC = 0x4E414C50
 VERSION = 3
 _HEADER = struct.Struct("<6IQ")
 _OP = struct.Struct("<10I4Q")
+#: Of clone(2): the container has a pid namespace of its own.
+NEW_PID = 0x20000000
 _MASK = 2**64 - 1
 _MOST_BYTES = 64 << 20
 
@@ -141,6 +143,12 @@ class Plan(msgspec.Struct, frozen=True):
                 )
             )
         return cls(namespaces, ops)
+
+
+def namespaces_of(binary: bytes) -> int:
+    """Return which namespaces a plan makes, as clone(2) flags."""
+    namespaces: int = _HEADER.unpack_from(binary)[-1]
+    return namespaces
 
 
 def template_of(value: str) -> bytes:

@@ -8,12 +8,17 @@ import fcntl
 import os
 import re
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seatrial.oci import _core
 from seatrial.oci.errors import Damaged, NoSuchContainer, OCIError, reason
 from seatrial.oci.listener import Listener
+from seatrial.oci.operations import Stage
+
+if TYPE_CHECKING:
+    from seatrial.oci.plan import Plan
 
 OCI_VERSION = "1.3.0"
 _ID = re.compile(r"[A-Za-z0-9_+.-]{1,255}")
@@ -196,8 +201,8 @@ class Folder:
     def read(self, name: str) -> bytes:
         """Read a file; a container without it does not exist."""
         try:
-            with open(os.path.join(self.path, name), "rb") as file:
-                return file.read()
+            with open(os.path.join(self.path, name), "rb", buffering=0) as file:
+                return file.readall()
         except FileNotFoundError:
             raise self._missing() from None
 
@@ -207,6 +212,22 @@ class Folder:
             return Record.decode(self.read("record"))
         except (KeyError, ValueError, RecursionError, msgspec.MsgspecError):
             raise self.damaged("record") from None
+
+    def binary_plan(self) -> bytes:
+        """Read the plan that create executed, in its binary form; raises ``OCIError``."""
+        binary = self.read("plan")
+        try:
+            # Nothing is done, as there is no such stage: the executor looks whether it is a plan.
+            _core.run_stage(binary, len(Stage), 0, b"", b"", b"", b"")
+        except ValueError:
+            raise self.damaged("plan") from None
+        return binary
+
+    def plan(self) -> Plan:
+        """Read that plan; raises ``OCIError``."""
+        from seatrial.oci.plan import Plan  # only here: who executes it needs no operations
+
+        return Plan.decode(self.binary_plan())
 
     def damaged(self, name: str) -> Damaged:
         """Return the error that one of its files is not what was written."""
@@ -280,8 +301,10 @@ def write_whole(path: str, content: bytes) -> None:
     """Write a file whole or not at all, also for who reads it meanwhile."""
     # Not to disk: a state root is of one boot, and so are containers.
     try:
-        with open(path + ".new", "wb") as file:
-            file.write(content)
+        # Without a buffer, which costs three more system calls.
+        with open(path + ".new", "wb", buffering=0) as file:
+            while content:
+                content = content[file.write(content) :]
         os.rename(path + ".new", path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import _core, cgroup_files, cgroups, resources, runtime, systemd
+from seatrial.oci import _core, cgroup_files, cgroups, resources, systemd
 from seatrial.oci.errors import OCIError, WrongStatus
+from seatrial.oci.failures import failed
 from seatrial.oci.operations import Kind, Op, Stage
 from seatrial.oci.plan import Plan
+from seatrial.oci.states import names_of, status_of
 from seatrial.oci.store import Folder
 
 if TYPE_CHECKING:
@@ -31,19 +33,20 @@ def update(
     lock = folder.lock()
     try:
         record = folder.record()
-        status = runtime.status_of(folder, record)
+        status = status_of(folder, record)
         if status == "stopped":
             raise WrongStatus(f"container {identifier} is stopped")
-        stored = runtime.stored_plan(folder)
+        stored = folder.plan()
         plan = Plan(0, list(compile_plan(stored, meant(wanted), schemata or [])))
         before = _present(plan)
-        names = runtime.names_of(identifier, record.bundle, record.annotations)
+        names = names_of(identifier, record.bundle, record.annotations)
+        binary = plan.encode()
         failure = _core.run_stage(
-            plan.encode(), Stage.BEFORE, record.pid, names[0], names[1], status.encode(), names[2]
+            binary, Stage.BEFORE, record.pid, names[0], names[1], status.encode(), names[2]
         )
         if failure is not None:
             _restore(plan, before, failure[1])
-            raise runtime.failed(plan, failure)
+            raise failed(binary, failure)
     finally:
         os.close(lock)
 

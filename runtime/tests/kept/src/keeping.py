@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from seatrial.oci import _core, kept, runtime
+from seatrial.oci import _core, kept, runtime, sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ class Bundle:
 
     def keep(self) -> Path:
         """Keep the plan; return the slot."""
-        source = runtime.prepare(new_id(), bundle=str(self.folder), root=str(self.root))
+        source = sources.prepare(new_id(), bundle=str(self.folder), root=str(self.root))
         assert kept.keep(source) is None
         name = kept.name_of(str(self.folder), new_keyring=True)
         return self.plans / name

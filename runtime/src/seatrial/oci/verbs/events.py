@@ -17,7 +17,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from seatrial.oci import cgroups, oom, runtime, stats
+from seatrial.oci import cgroups, oom, states, stats
 from seatrial.oci.command import Usage
 from seatrial.oci.errors import WrongStatus
 from seatrial.oci.store import Folder, born
@@ -36,9 +36,9 @@ def run(call: Call) -> None:
     interval_s = duration_s(call.value("interval") or "5s")
     folder = Folder(call.root, call.id())
     record = folder.record()
-    if runtime.status_of(folder, record) == "stopped":
+    if states.status_of(folder, record) == "stopped":
         raise WrongStatus(f"container {record.id} is stopped")
-    groups = cgroups.stored_groups(runtime.stored_plan(folder))
+    groups = cgroups.stored_groups(folder.plan())
     if call.flag("stats"):
         _tell(record.id, "stats", stats.collect(groups))
         return

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import config, execution, foreground, runtime
+from seatrial.oci import config, creation, execution, foreground
 from seatrial.oci.command import Usage
 from seatrial.oci.errors import OCIError, reason
 from seatrial.oci.store import Folder
@@ -81,7 +81,7 @@ def run(call: Call) -> int:
     console: socket.socket | None = None
     path = call.value("console-socket")
     if path is not None:
-        console = runtime.connect_console(path)
+        console = creation.connect_console(path)
     elif wanted.terminal and not call.flag("detach"):
         ours, console = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     started = execution.execute(
@@ -97,7 +97,7 @@ def run(call: Call) -> int:
         console.close()
     pid_file = call.value("pid-file")
     if pid_file is not None:
-        runtime.write_pid_file(pid_file, started.pid)
+        creation.write_pid_file(pid_file, started.pid)
     if call.flag("detach"):
         os.close(started.pidfd)
         return 0

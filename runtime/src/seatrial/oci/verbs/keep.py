@@ -22,7 +22,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from seatrial.oci import kept, runtime
+from seatrial.oci import kept, sources
 from seatrial.oci.errors import OCIError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(call: Call) -> None:
 
 
 def _keep(call: Call, bundle: str) -> str | None:
-    source = runtime.prepare(
+    source = sources.prepare(
         FOR,
         bundle=bundle,
         root=call.root,

@@ -13,7 +13,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from seatrial.oci import log, runtime
+from seatrial.oci import log, states
 from seatrial.oci.command import Usage
 from seatrial.oci.errors import Damaged, OCIError
 
@@ -32,7 +32,7 @@ def run(call: Call) -> None:
     found = []
     for identifier in sorted(os.listdir(call.root)) if os.path.isdir(call.root) else []:
         try:
-            found.append(runtime.summary(identifier, root=call.root))
+            found.append(states.summary(identifier, root=call.root))
         except Damaged as error:
             log.warn(str(error))
         except OCIError:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seatrial.oci import compiler, config, host, plan, runtime
+from seatrial.oci import compiler, config, host, plan, sources
 from seatrial.oci.command import Usage
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SHORT = {"b": "bundle"}
 def run(call: Call) -> None:
     """Print it."""
     bundle = os.path.realpath(call.value("bundle") or ".")
-    spec = config.decode(runtime.read_config(bundle))
+    spec = config.decode(sources.read_config(bundle))
     identifier = call.arguments[0] if call.arguments else "ID"
     with host.objections() as refused:
         compiled = compiler.compile_plan(

@@ -13,7 +13,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from seatrial.oci import cgroup_processes, runtime
+from seatrial.oci import cgroup_processes
 from seatrial.oci.command import Usage
 from seatrial.oci.errors import OCIError
 from seatrial.oci.store import Folder
@@ -32,7 +32,7 @@ def run(call: Call) -> None:
     identifier, *words = call.arguments
     folder = Folder(call.root, identifier)
     folder.record()
-    pids = cgroup_processes.pids(runtime.stored_plan(folder))
+    pids = cgroup_processes.pids(folder.plan())
     form = call.value("format") or "table"
     if form == "json":
         print(json.dumps(pids))

@@ -18,7 +18,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from seatrial.oci import config, foreground, kept, runtime
+from seatrial.oci import config, foreground, kept, runtime, sources
 
 if TYPE_CHECKING:
     from seatrial.oci.command import Call
@@ -44,7 +44,7 @@ def run(call: Call) -> int:
     console: str | socket.socket | None = call.value("console-socket")
     ours: socket.socket | None = None
     if console is None and not call.flag("detach"):
-        spec = config.decode(runtime.read_config(os.path.realpath(bundle)))
+        spec = config.decode(sources.read_config(os.path.realpath(bundle)))
         if spec.process is not None and spec.process.terminal:
             ours, console = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     created = runtime.create(
