@@ -339,7 +339,7 @@ load: setup ## load for SECONDS (600): 8 lives at once, races, state roots that 
 	$(BIN)/python runtime/tests/endurance/load.py --seconds $(SECONDS) $(ARGS)
 
 .PHONY: faults
-faults: setup ## fail each system call of each operation, kill at each: 25 minutes, ARGS="--json FILE"
+faults: setup ## fail and kill seatrial-oci at each call of each operation, or go on with it: ARGS="--half kept"
 	@echo "== faults at every operation"
 	$(BIN)/python runtime/tests/faults/faults.py $(ARGS)
 

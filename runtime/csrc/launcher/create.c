@@ -18,9 +18,10 @@
 
 enum { ROOM = 4096 };
 
-// What could not be written, and why.
+// What could not be done, and why.
 struct trouble {
     int error;
+    const char *verb; // "write" of what is written
     char name[2 * ROOM];
 };
 
@@ -56,6 +57,7 @@ static bool write_whole(int folder, const char *place, const char *name, const v
     if (fits)
         unlinkat(folder, fresh, 0);
     trouble->error = error;
+    trouble->verb = "write";
     length =
         snprintf(trouble->name, sizeof trouble->name, "%s%s%s", place, *place ? "/" : "", name);
     return length < 0; // false: there is room for both
@@ -138,7 +140,13 @@ static bool keep_record(void *watcher, enum step step, pid_t pid) {
     int bytes = snprintf(digits, sizeof digits, "%d", (int)pid);
     making->record->pid = pid;
     making->record->born = born_of(pid);
-    making->trouble = (struct trouble){.error = ENOMEM, .name = "the record"};
+    // Without it nobody could tell, later, that the process is the container's.
+    if (!making->record->born && !is_known_dead()) {
+        making->trouble = (struct trouble){.error = errno, .verb = "read"};
+        snprintf(making->trouble.name, sizeof making->trouble.name, "/proc/%d/stat", (int)pid);
+        return false;
+    }
+    making->trouble = (struct trouble){.error = ENOMEM, .verb = "write", .name = "the record"};
     return write_record(making) &&
            (!making->call->pid_file || write_whole(AT_FDCWD, "", making->call->pid_file, digits,
                                                    (size_t)bytes, &making->trouble));
@@ -146,11 +154,11 @@ static bool keep_record(void *watcher, enum step step, pid_t pid) {
 
 static const char *explain_create(const struct making *making, const struct plan *plan,
                                   struct outcome outcome) {
-    static char message[2 * ROOM + 160];
+    static char message[2 * ROOM + 168];
     if (outcome.error != ECANCELED || outcome.op != UINT32_MAX)
         return explain(plan, outcome);
-    snprintf(message, sizeof message, "cannot write %s: %s", making->trouble.name,
-             reason(making->trouble.error));
+    snprintf(message, sizeof message, "cannot %s %s: %s", making->trouble.verb,
+             making->trouble.name, reason(making->trouble.error));
     return message;
 }
 
@@ -177,8 +185,11 @@ static int make_folder(const struct call *call, const struct kept *kept, const c
         return -1;
     }
     // A delete by force may have taken it for what somebody killed has left, and another create
-    // may have made it anew.
-    if (!lock_folder(call, folder) || !is_empty(folder)) {
+    // may have made it anew: then it is not ours to remove.
+    const bool is_locked = lock_folder(call, folder);
+    if (!is_locked || !is_empty(folder)) {
+        if (is_locked || errno != ESTALE)
+            rmdir(place); // it stays if there is something in it
         close(folder);
         return -1;
     }

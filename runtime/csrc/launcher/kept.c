@@ -81,7 +81,8 @@ static int open_slot(const char *root, const char *name, struct stat *found) {
     if (is_ours(folder, S_IFDIR, found))
         fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     close(folder);
-    if (fd >= 0 && !is_ours(fd, S_IFREG, found)) {
+    // A slot has one name: what has another elsewhere may be changed there.
+    if (fd >= 0 && !(is_ours(fd, S_IFREG, found) && found->st_nlink == 1)) {
         close(fd);
         fd = -1;
     }

@@ -27,8 +27,8 @@ static int refuse(const char *what, const char *path) {
 // Executes `path` from a mount that is nowhere, a clone of the root that cannot be written to. A
 // process of ours that enters a container can be looked at there, and what it is executing can be
 // opened by /proc/<pid>/exe, or executed again by way of /proc/self/exe: by who may do that, the
-// file on the host could be written to. Through this mount it cannot (EROFS). Returns where that
-// cannot be had: without privilege, which is a container that has none over the file either.
+// file on the host could be written to. Through this mount it cannot (EROFS). Returns with an errno
+// where that cannot be had.
 static void execute_in_clone(const char *real, const struct stat *wanted, unsigned below,
                              char **words) {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -42,22 +42,37 @@ static void execute_in_clone(const char *real, const struct stat *wanted, unsign
     int file = -1;
     if (syscall(SYS_mount_setattr, root, "", EMPTY_PATH | below, &attr, sizeof attr) == 0)
         file = openat(root, real + 1, O_PATH | O_CLOEXEC);
-    if (file >= 0 && fstat(file, &found) == 0 && found.st_dev == wanted->st_dev &&
-        found.st_ino == wanted->st_ino)
-        syscall(SYS_execveat, file, "", words, environ, EMPTY_PATH);
+    if (file >= 0 && fstat(file, &found) == 0) {
+        errno = ENOENT; // another file has its place there
+        if (found.st_dev == wanted->st_dev && found.st_ino == wanted->st_ino)
+            syscall(SYS_execveat, file, "", words, environ, EMPTY_PATH);
+    }
+    const int error = errno;
     if (file >= 0)
         close(file);
     close(root);
+    errno = error;
+}
+
+// Whether this host, or who calls, cannot do it at all. Without privilege a container has none over
+// the file either.
+static bool is_not_to_be_had(int error) {
+    return error == EPERM || error == EACCES || error == ENOSYS || error == EINVAL ||
+           error == ENOENT;
 }
 
 static void execute_read_only(const char *path, char **words) {
     struct stat wanted;
     char real[PATH_MAX];
-    if (!realpath(path, real) || stat(real, &wanted) != 0)
-        return;
-    execute_in_clone(real, &wanted, 0, words);
-    // It is on another file system than that of the root: then with all that is mounted there.
-    execute_in_clone(real, &wanted, RECURSIVE, words);
+    if (realpath(path, real) && stat(real, &wanted) == 0) {
+        execute_in_clone(real, &wanted, 0, words);
+        // It is on another file system than that of the root: then with all that is mounted there.
+        if (is_not_to_be_had(errno))
+            execute_in_clone(real, &wanted, RECURSIVE, words);
+    }
+    // What goes wrong otherwise must not take the protection away.
+    if (!is_not_to_be_had(errno))
+        exit(refuse("cannot execute, where nobody can write to it,", path));
 }
 
 void execute_again(char **words) {

@@ -61,12 +61,14 @@ bool is_known_dead(void);
 const char *word_of(enum status status);
 // The stored plan, or false. It stays mapped.
 bool read_plan(int folder, struct plan *plan);
-// Takes the container's lock, for as long as the folder is open; false if it is another's by then.
+// Takes the container's lock, for as long as the folder is open; false with an errno, ESTALE if
+// another folder has its place by then.
 bool lock_folder(const struct call *call, int folder);
 // Removes the folder and all in it; false with an errno, and then what it takes to undo is there.
 bool remove_folder(const struct call *call, int folder);
 
-// Since when a process lives, in clock ticks; 0 for one that has ended or is gone.
+// Since when a process lives, in clock ticks; 0 for one that has ended or is gone, and where that
+// cannot be seen (is_known_dead).
 uint64_t born_of(pid_t pid);
 
 // kept.c: the plan that is kept for a bundle (seatrial.oci.kept)

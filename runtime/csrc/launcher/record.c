@@ -115,7 +115,7 @@ uint64_t born_of(pid_t pid) {
     return strtoull(at, NULL, 10);
 }
 
-// After is_alive has said no: whether it could see.
+// After is_alive or born_of has said no: whether it could see.
 bool is_known_dead(void) {
     return errno == 0 || errno == ENOENT || errno == ESRCH;
 }
@@ -162,8 +162,10 @@ bool lock_folder(const struct call *call, int folder) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", call->root, call->id);
     // It may have been removed, and made anew, while we waited.
-    return flock(folder, LOCK_EX) == 0 && fstat(folder, &ours) == 0 && stat(path, &now) == 0 &&
-           ours.st_dev == now.st_dev && ours.st_ino == now.st_ino;
+    if (flock(folder, LOCK_EX) != 0 || fstat(folder, &ours) != 0 || stat(path, &now) != 0)
+        return false;
+    errno = ESTALE;
+    return ours.st_dev == now.st_dev && ours.st_ino == now.st_ino;
 }
 
 bool remove_folder(const struct call *call, int folder) {

@@ -157,8 +157,7 @@ static int take_start(int folder) {
 // The container goes with the hook that failed (runtime.md, "Lifecycle").
 static int fail_and_destroy(const struct call *call, const struct record *record,
                             const struct plan *plan, struct outcome outcome) {
-    if (end(record) && cgroups_are_empty(plan))
-        undo(call, record, plan);
+    delete_by_force(call, record, plan);
     return fail(call, explain(plan, outcome));
 }
 
@@ -249,11 +248,16 @@ static int delete_by_python(const struct call *call) {
 
 int delete_by_force(const struct call *call, const struct record *record, const struct plan *plan) {
     struct record now;
-    // Somebody else may have deleted it meanwhile.
-    if (flock(record->folder, LOCK_EX) != 0 || !read_record(record->folder, &now))
-        return 0;
-    if (end(&now) && cgroups_are_empty(plan))
-        return undo(call, &now, plan) == 0 ? 0 : 1;
-    flock(record->folder, LOCK_UN);
+    if (flock(record->folder, LOCK_EX) == 0) {
+        // Somebody else may have deleted it meanwhile.
+        if (faccessat(record->folder, "record", F_OK, 0) != 0 && errno == ENOENT)
+            return 0;
+        int status = HAND_OVER;
+        if (read_record(record->folder, &now) && end(&now) && cgroups_are_empty(plan))
+            status = undo(call, &now, plan);
+        if (status != HAND_OVER)
+            return status;
+        flock(record->folder, LOCK_UN);
+    }
     return delete_by_python(call);
 }

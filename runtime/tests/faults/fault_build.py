@@ -28,17 +28,18 @@ def compile_c(output: Path, flags: tuple[str, ...], sources: list[Path]) -> None
     subprocess.run(command, check=True)
 
 
-def newest(folders: list[Path]) -> float:
-    """Return when something in these was changed last."""
-    found = [each for folder in folders for each in folder.rglob("*") if each.suffix != ".pyc"]
-    return max(each.stat().st_mtime for each in found if each.is_file())
+def sources() -> list[Path]:
+    """Return the files of the runtime, and of the faults."""
+    folders = [RUNTIME / "csrc", RUNTIME / "src" / "seatrial" / "oci", HERE]
+    found = [each for folder in folders for each in folder.rglob("*.*")]
+    return [each for each in found if each.suffix in {".c", ".h", ".py"}]
 
 
 def build(folder: Path) -> Path:
     """Return the environment's ``bin``, with ``seatrial-oci`` and ``inject``; made where stale."""
     stamp, binaries = folder / ".built", folder / "bin"
-    sources = [RUNTIME / "csrc", RUNTIME / "src" / "seatrial" / "oci", HERE]
-    if stamp.exists() and stamp.stat().st_mtime > newest(sources):
+    newest = max(each.stat().st_mtime for each in sources())
+    if stamp.exists() and stamp.stat().st_mtime > newest:
         return binaries
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, symlinks=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import fault_cases
 import thousand
+
+from seatrial.oci import kept
 
 if TYPE_CHECKING:
     from fault_cases import Case
@@ -35,6 +39,24 @@ class Done(NamedTuple):
     status: int
     said: str
     report: str = ""
+    printed: str = ""
+
+
+def wait_for_the_end(pid: int, deadline: float) -> bool:
+    """Wait until a process has ended; whether it has."""
+    try:
+        ending = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        left = max(deadline - time.monotonic(), 0)
+        return bool(select.select([ending], [], [], left)[0])
+    finally:
+        os.close(ending)
+
+
+def _pid(process: str) -> int:
+    return int(process.partition(" ")[0])
 
 
 class Place(thousand.Place):
@@ -48,13 +70,19 @@ class Place(thousand.Place):
         self.bundle_folder = folder / "bundle-0"
         self.cpu = min(os.sched_getaffinity(0))
         self.arguments: tuple[str, ...] = ()
-        self._holder: subprocess.Popen[bytes] | None = None
+        self._holders: dict[str, subprocess.Popen[bytes]] = {}
         self._listening: list[socket.socket] = []
+
+    @property
+    def plans(self) -> Path:
+        """Where plans are kept."""
+        return Path(kept.folder_of(str(self.root)))
 
     def prepare(self) -> None:
         """Make what all containers share."""
         self.folder.chmod(0o755)
-        self.root.mkdir(0o700)
+        for each in (self.root, self.plans):
+            each.mkdir(0o700)
         self.data.mkdir()
         (self.data / "file").write_text("data\n", "utf-8")
         for path in (self.agent, self.console):
@@ -64,25 +92,35 @@ class Place(thousand.Place):
             listening.setblocking(False)  # noqa: FBT003 - the socket's own name for it
             self._listening.append(listening)
 
-    def holder(self) -> int:
-        """Return the pid of a process with namespaces of its own."""
-        if self._holder is None:
-            command = ["unshare", "--net", "--ipc", str(self.binaries / "program"), "wait"]
-            self._holder = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            words = Path(f"/proc/{self._holder.pid}/cmdline")
-            while not words.read_bytes().startswith(os.fsencode(command[-2])):
-                time.sleep(0.001)
-        return self._holder.pid
+    def holder(self, *namespaces: str, setup: str = "true") -> int:
+        """Return the pid of a process with namespaces of its own, where ``setup`` was done."""
+        key = " ".join((*namespaces, setup))
+        if key not in self._holders:
+            script = ("sh", "-ec", f'{setup}; exec "$@"', "sh")
+            command = ["unshare", *namespaces, *script, str(self.binaries / "program"), "hold"]
+            made = self._holders[key] = subprocess.Popen(command, stdout=subprocess.PIPE)
+            assert made.stdout is not None
+            if not made.stdout.read(1):
+                raise RuntimeError(f"cannot make namespaces: {' '.join(command)}")
+        return self._holders[key].pid
+
+    def view(self, case: Case) -> tuple[str, ...]:
+        """Return what a command is begun by, for it to see the host as in this case."""
+        if not case.view:
+            return ()
+        pid = self.holder("--mount", "--propagation", "private", setup=case.view)
+        return ("nsenter", f"--mount=/proc/{pid}/ns/mnt", "--")
 
     def close(self) -> None:
         """End what was started."""
-        if self._holder is not None:
-            self._holder.kill()
-            self._holder.wait()
+        for each in self._holders.values():
+            each.kill()
+            each.communicate()
 
     def renew(self, case: Case, arguments: tuple[str, ...]) -> None:
         """Lay the bundle anew, and what the case takes from the host."""
         self.arguments = arguments
+        self.view(case)
         shutil.rmtree(self.bundle_folder, ignore_errors=True)
         rootfs = self.bundle_folder / "rootfs"
         rootfs.mkdir(parents=True)
@@ -90,13 +128,13 @@ class Place(thousand.Place):
             (rootfs / name).mkdir()
         (rootfs / "masked").touch()
         os.link(self.binaries / "program", rootfs / "program")
-        content = fault_cases.document(case.name, self)
+        content = fault_cases.document(case.config, self)
         if "uidMappings" in content["linux"]:
             for each in (rootfs, *rootfs.iterdir()):
                 if each.name != "program":
                     os.chown(each, 100000, 100000)
         (self.bundle_folder / "config.json").write_text(json.dumps(content), "utf-8")
-        if case.name == "device" and not Path("/proc/sys/net/ipv4/conf/moved0").exists():
+        if case.config == "device" and not Path("/proc/sys/net/ipv4/conf/moved0").exists():
             subprocess.run(["ip", "tuntap", "add", "dev", "moved0", "mode", "tun"], check=True)
         self.accept()
 
@@ -107,19 +145,27 @@ class Place(thousand.Place):
                 while True:
                     listening.accept()[0].close()
 
-    def call(self, case: Case, *words: str, inject: tuple[str, ...] | None = None) -> Done:
-        """Call the runtime, under the tracer where ``inject`` is given."""
+    def call(
+        self, case: Case, *words: str, inject: tuple[str, ...] | None = None, keeps: bool = True
+    ) -> Done:
+        """Call the runtime, under the tracer where ``inject`` is given.
+
+        ``keeps``: it may use the plan that is kept, and keep one.
+        """
         command = [str(self.binaries / "seatrial-oci"), "--root", str(self.root), *words]
         report = self.folder / "bundle-report"
         if inject is not None:
             marker = "config.json" if words[0] in {"create", "run"} else str(self.root)
             command = [str(self.binaries / "inject"), *inject, str(report), marker, *command]
             report.unlink(missing_ok=True)
-        # A file: a container holds its stderr open, and a pipe would be read until it ends.
-        with (self.folder / "bundle-stderr").open("w+", encoding="utf-8", errors="replace") as said:
+        # Files: a container holds them open, and a pipe would be read until it ends.
+        with (
+            (self.folder / "bundle-stderr").open("w+", encoding="utf-8", errors="replace") as said,
+            (self.folder / "bundle-stdout").open("w+", encoding="utf-8", errors="replace") as told,
+        ):
             process = subprocess.Popen(
-                [*case.view, *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=said, cwd=self.bundle_folder,
+                [*self.view(case), *command], stdin=subprocess.DEVNULL, stdout=told, stderr=said,
+                cwd=self.bundle_folder, env={**os.environ, kept.SWITCH: "on" if keeps else "off"},
             )  # fmt: skip
             try:
                 status = process.wait(HANG_S)
@@ -127,25 +173,27 @@ class Place(thousand.Place):
                 process.kill()
                 process.wait()
                 status = HUNG
-            said.seek(0)
-            text = said.read()
+            for each in (said, told):
+                each.seek(0)
+            done = Done(status, said.read(), printed=told.read())
         if inject is None:
-            return Done(status, text)
-        told = report.read_text("utf-8", "replace") if report.exists() else ""
-        last = told.splitlines()[-1] if told else ""
+            return done
+        text = report.read_text("utf-8", "replace") if report.exists() else ""
+        last = text.splitlines()[-1] if text else ""
         if status == 0 and last.startswith("end\t"):
             status = int(last.split("\t")[1])
-        return Done(status, text, told)
+        return done._replace(status=status, report=text)
 
     def words(self, case: Case, verb: str) -> list[str]:
         """Return the command line of a verb."""
         bundle = ["--bundle", str(self.bundle_folder)]
-        terminal = case.name == "terminal"
+        terminal = case.config == "terminal"
         console = ["--console-socket", str(self.console)] if terminal else []
         return {
             "create": ["create", *bundle, "--pid-file", str(self.pid_file), *console, ID],
             "run": ["run", *bundle, ID],
             "start": ["start", ID],
+            "state": ["state", ID],
             "exec": ["exec", *(["--tty"] if terminal else []), ID, "/program"],
             "kill": ["kill", ID, "KILL"],
             "delete": ["delete", ID],
@@ -164,19 +212,35 @@ class Place(thousand.Place):
         return {str(each.relative_to(rootfs)) for each in rootfs.rglob("*")}
 
     def left(self, before: dict[str, set[str]], but: tuple[str, ...] = ()) -> list[str]:
-        """Return what is there that was not; what a dying process holds has some time to go."""
+        """Return what is there that was not; processes that are dying have some time to go."""
         deadline = time.monotonic() + PATIENCE_S
+        ended: set[int] = set()
         while True:
             self.accept()
             after = self.inventory()
-            found = [
-                f"{what} left: {sorted(after[what] - before[what])[:5]}"
-                for what in after
-                if what not in but and after[what] - before[what]
-            ]
-            if not found or time.monotonic() > deadline:
-                return found
-            time.sleep(0.003)
+            new = {what: sorted(after[what] - before[what]) for what in after if what not in but}
+            # The init may not have reaped them yet.
+            new["processes"] = [each for each in new["processes"] if _pid(each) not in ended]
+            living = {_pid(each) for each in new["processes"]}
+            # All else that a container has goes before the last of its processes.
+            if not living or not all(wait_for_the_end(each, deadline) for each in living):
+                return [f"{what} left: {names[:5]}" for what, names in new.items() if names]
+            ended |= living
+
+    def torn_plans(self) -> list[str]:
+        """Return what in the store of plans is no whole plan."""
+        found = []
+        for each in self.plans.iterdir():
+            try:
+                kept.sections_of(each.read_bytes())
+            except (ValueError, struct.error) as error:
+                found.append(f"{each.name}: {error}")
+        return found
+
+    def forget_plans(self) -> None:
+        """Keep no plan any more."""
+        for each in self.plans.iterdir():
+            each.unlink()
 
 
 HUNG = 1000

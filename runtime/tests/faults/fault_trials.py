@@ -6,12 +6,11 @@ import errno
 import json
 import os
 import re
-import subprocess
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fault_reasons
-from fault_places import HUNG, ID, PATIENCE_S
+from fault_places import HUNG, ID, PATIENCE_S, wait_for_the_end
 
 if TYPE_CHECKING:
     from fault_cases import Case
@@ -28,17 +27,24 @@ LIKELY = {
                      "fsmount", "open_tree", "unshare", "setns"), errno.ENOMEM),
 }  # fmt: skip
 KILLED = -9
+HANDED_OVER = "the launcher hands over to Python, which does it"
+#: What the tracer tells of a call.
+LINE = ("process", "call", "program", "how", "kind", "stage", "op", "number", "argument", "says")
 #: What is another in each worker and life.
 OWN = re.compile(r"seatrial-faults-\w*|[0-9]+")
 
 
 class Point(NamedTuple):
-    """A system call of a life, and the operation of the plan that it belongs to (kind 0: none)."""
+    """A system call of a life, and the operation of the plan that it belongs to (kind 0: none).
+
+    ``program``: who is at work, the launcher or Python, or a process that one of them made.
+    """
 
     case: str
     verb: str
     process: int
     call: int
+    program: str
     changes: bool
     kind: int
     stage: int
@@ -84,10 +90,14 @@ class Life:
 
     def __init__(self, place: Place, case: Case, verb: str) -> None:
         self.place, self.case, self.verb = place, case, verb
-        waits = verb in {"exec", "kill", "start", "delete --force"}
+        waits = verb in {"exec", "kill", "start", "state", "delete --force"}
         place.renew(case, ("wait",) if waits else ())
-        if case.name in {"whole", "plain", "terminal"} and verb == "run":
-            place.renew(case, ())
+        if case.plans == "kept":
+            self._must("create")
+            self._must("delete --force")
+            place.renew(case, place.arguments)
+        else:
+            place.forget_plans()
         self.before = place.inventory()
         self.rootfs = place.rootfs()
         self.attach: tuple[str, ...] = ()
@@ -102,50 +112,49 @@ class Life:
             return
         self._must("start")
         if self.verb == "delete":
-            self.wait_for("stopped")
+            self.stops()
 
     def act(self, *words: str) -> Done:
         """Do the verb under the tracer."""
         words_of = self.place.words(self.case, self.verb)
-        return self.place.call(self.case, *words_of, inject=(*self.attach, *words))
+        keeps = self.case.plans != "compiled"
+        return self.place.call(self.case, *words_of, inject=(*self.attach, *words), keeps=keeps)
 
     def succeeded(self, done: Done) -> bool:
         """Whether the exit status is that of success."""
         return done.status == (EXIT if self.verb in {"run", "exec"} else 0)
 
-    def state(self) -> str:
+    def state(self) -> dict[str, Any]:
+        """Return the container's state; empty where there is none."""
+        text = self.place.call(self.case, "state", ID).printed
+        return json.loads(text) if text else {}
+
+    def status(self) -> str:
         """Return the status of the container, or nothing."""
-        state = self.place.folder / "bundle-state"
-        command = ["sh", "-c", f'"$@" >{state}', "sh", str(self.place.binaries / "seatrial-oci")]
-        subprocess.run(
-            [*self.case.view, *command, "--root", str(self.place.root), "state", ID],
-            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-        text = state.read_text("utf-8")
-        return str(json.loads(text)["status"]) if text else ""
+        return str(self.state().get("status", ""))
 
-    def wait_for(self, status: str) -> bool:
-        """Wait until the container has a status; whether it came to have it."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.state() != status:
-            if time.monotonic() > deadline:
-                return False
-        return True
+    def stops(self) -> bool:
+        """Wait until the container's process has ended; whether it is stopped then."""
+        if pid := self.state().get("pid"):
+            wait_for_the_end(pid, time.monotonic() + PATIENCE_S)
+        return self.status() == "stopped"
 
-    def check_success(self) -> str:  # noqa: PLR0911 - a check after the other
+    def check_success(self, done: Done) -> str:  # noqa: PLR0911 - a check after the other
         """Return what is not as it should be after a verb that says that it succeeded."""
         if self.verb == "create":
-            if self.state() != "created":
-                return f"create succeeded, and the container is {self.state() or 'none'}"
+            if self.status() != "created":
+                return f"create succeeded, and the container is {self.status() or 'none'}"
             started = self.place.call(self.case, "start", ID)
             if started.status:
                 return f"create succeeded, and start did not: {started.said}"
-            if not self.wait_for("stopped"):
+            if not self.stops():
                 return "create and start succeeded, and the program does not end"
-        if self.verb == "start" and self.state() != "running":
-            return f"start succeeded, and the container is {self.state() or 'none'}"
-        if self.verb == "kill" and not self.wait_for("stopped"):
-            return f"kill succeeded, and the container is {self.state() or 'none'}"
+        if self.verb == "start" and self.status() != "running":
+            return f"start succeeded, and the container is {self.status() or 'none'}"
+        if self.verb == "kill" and not self.stops():
+            return f"kill succeeded, and the container is {self.status() or 'none'}"
+        if self.verb == "state" and '"status": "running"' not in done.printed:
+            return f"state succeeded, and says {done.printed}"
         if self.verb in {"run", "delete", "delete --force"}:
             found = self.place.left(self.before)
             return f"{self.verb} succeeded: {'; '.join(found)}" if found else ""
@@ -172,7 +181,7 @@ class Life:
             found = sorted(self.place.rootfs() - self.rootfs)
             if found and self.verb == "create":
                 return f"create failed, and left in the root: {found}"
-        if self.verb in {"exec", "kill"} and not self.state():
+        if self.verb in {"exec", "kill", "state"} and not self.status():
             return f"{self.verb} failed, and the container is none any more"
         return ""
 
@@ -187,13 +196,13 @@ class Life:
 
     def again(self) -> str:
         """Return why the id cannot be used again."""
-        self.place.renew(self.case, ())
+        self.place.renew(self.case, self.place.arguments)
         before = self.place.inventory()
         for words in (self.place.words(self.case, "create"), ["delete", "--force", ID]):
             done = self.place.call(self.case, *words)
             if done.status:
                 return f"again {words[0]}: exit status {done.status}: {done.said}"
-        found = self.place.left(before, ("network devices",))
+        found = self.place.left(before, ("network devices",)) + self.place.torn_plans()
         return f"again: {'; '.join(found)}" if found else ""
 
     def _must(self, verb: str) -> None:
@@ -209,40 +218,47 @@ def points(place: Place, case: Case, verb: str, names: dict[int, str]) -> list[P
     done = life.act()
     if not life.succeeded(done):
         raise RuntimeError(f"{case.name}: {verb} without a fault: {done.status}: {done.said}")
-    wrong = life.check_success() or life.undo() or life.again()
+    wrong = life.check_success(done) or life.undo() or life.again()
     if wrong:
         raise RuntimeError(f"{case.name}: {verb} without a fault: {wrong}")
     found = []
     for line in done.report.splitlines():
         words = line.split("\t")
-        if words[0] == "end" or len(words) != 9:
+        if len(words) != len(LINE):
             continue
-        process, call, how, kind, stage, op, number, argument, says = words
+        process, call, program, how, kind, stage, op, number, argument, says = words
+        if case.plans == "kept" and program == "python":
+            raise RuntimeError(f"{case.name}: {verb}: the launcher has started Python")
         found.append(
-            Point(case.name, verb, int(process), int(call), how == "m", int(kind), int(stage),
-                  int(op), names.get(int(number), number), argument, says)
+            Point(case.name, verb, int(process), int(call), program, how == "m", int(kind),
+                  int(stage), int(op), names.get(int(number), number), argument, says)
         )  # fmt: skip
     return found
 
 
-def attempt(place: Place, case: Case, trial: Trial) -> Verdict:
-    """Let a fault happen; return what came of it."""
+def attempt(place: Place, case: Case, trial: Trial, names: dict[int, str]) -> tuple[Trial, Verdict]:
+    """Let a fault happen; return where it was met, and what came of it."""
     life = Life(place, case, trial.point.verb)
     life.prepare()
     done = life.act(*trial.words)
+    if done.report.startswith("*"):
+        # How often something is asked may differ from life to life: what counts is where it was.
+        trial = trial._replace(point=_reached(trial.point, done.report, names))
     outcome, wrong = judge(life, trial, done)
     wrong = wrong or life.undo() or life.again()
-    return Verdict(outcome, wrong, f"{done.status}: {done.said[:1000]}")
+    return trial, Verdict(outcome, wrong, f"{done.status}: {done.said[:1000]}")
 
 
-def reached(point: Point, report: str) -> Point:
-    """Return the point as the tracer has met it."""
+def _reached(point: Point, report: str, names: dict[int, str]) -> Point:
     words = report.splitlines()[0].split("\t")
-    if len(words) != len(("process", "call", "how", "kind", "stage", "op", "nr", "what", "says")):
+    if len(words) != len(LINE):
         return point
+    met = dict(zip(LINE, words, strict=True))
     return point._replace(
-        kind=int(words[3]), stage=int(words[4]), op=int(words[5]), argument=words[7], says=words[8]
-    )
+        program=met["program"], kind=int(met["kind"]), stage=int(met["stage"]), op=int(met["op"]),
+        name=names.get(int(met["number"]), met["number"]), argument=met["argument"],
+        changes=met["how"] == "m", says=met["says"],
+    )  # fmt: skip
 
 
 def judge(  # noqa: PLR0911 - an outcome after the other
@@ -254,23 +270,20 @@ def judge(  # noqa: PLR0911 - an outcome after the other
         return "hung", "it hangs"
     if not done.report.startswith("*"):
         return "not reached", "" if life.succeeded(done) else f"and fails: {done.status}"
-    # How often something is asked may differ from life to life: what counts is where it was.
-    trial = trial._replace(point=reached(point, done.report))
-    point = trial.point
-    if trial.whom in {"command", "all"} or (trial.whom == "self" and point.process == 0):
+    if trial.whom in {"command", "all", "torn"} or (trial.whom == "self" and point.process == 0):
         return "killed", "" if done.status == KILLED else f"it lives on: {done.status}"
     if (
         point.process
         and point.stage == NONE
         and life.verb == "create"
-        and life.state() == "stopped"
+        and life.status() == "stopped"
     ):
         return "killed", ""  # as if it had been just after
     if trial.whom and point.stage in {START, NONE} and life.verb in {"start", "run", "exec"}:
         return "killed", ""  # as if its program had been
     if life.succeeded(done):
-        reason = fault_reasons.of(trial)
-        wrong = life.check_success()
+        reason = HANDED_OVER if "python\n" in done.report else fault_reasons.of(trial)
+        wrong = life.check_success(done)
         if not wrong and reason is None:
             wrong = "it succeeds all the same, for no known reason"
         return f"harmless: {reason}", wrong

@@ -13,13 +13,10 @@ import argparse
 import collections
 import contextlib
 import errno
-import json
 import os
 import queue
 import re
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -30,21 +27,23 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "endurance")]
 
 import fault_build  # noqa: E402 - found by the line above
 import fault_cases  # noqa: E402
-import fault_places  # noqa: E402
+import fault_results  # noqa: E402
 import fault_trials  # noqa: E402
+import fault_workers  # noqa: E402
+from fault_results import Journal, Outcome  # noqa: E402
 from fault_trials import Point, Trial, Verdict  # noqa: E402
-
-from seatrial.oci.operations import Kind  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import TextIO
 
 BUILD = fault_build.ROOT / "build" / "faults"
-#: What is not there on every machine: systemd, resctrl, security modules.
-RARE = {"ATTACH_TASK", "ATTRIBUTE", "SYSTEMD"}
-MEMBER = "none of them"
-HIERARCHY, OWN = re.compile(r"/sys/fs/cgroup/[^/]*"), re.compile(r"[0-9]+|seatrial-faults-\w*")
+JOURNAL = fault_build.ROOT / "build" / "faults.journal"
+#: By which cases the plans are kept, and by which Python is at work.
+HALVES = {"kept": fault_cases.WARM, "python": fault_cases.COLD}
+HIERARCHY = re.compile(r"/sys/fs/cgroup/[^/]*")
+OWN = re.compile(r"seatrial-faults-\w*|[0-9a-f]{16}|[0-9]+|\S*\.(?:py|so)\b")
+#: What is written there is no file of ours.
+NOT_TORN = re.compile(r"/proc/|/sys/|/dev/|\w+:")
 #: The same call of the same operation, time and again, is not tried more often.
 MOST_ALIKE = 3
 
@@ -52,92 +51,6 @@ MOST_ALIKE = 3
 def show(text: str, *, end: str = "\n") -> None:
     """Print."""
     print(text, end=end, flush=True)  # noqa: T201 - a command's output
-
-
-# --- A worker: a process in namespaces of its own that does as it is told
-
-
-def work(folder: Path) -> int:
-    """Be a worker: a line of JSON for each that is read."""
-    names = {int(number): name for number, name in json.loads(sys.stdin.readline()).items()}
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    place = fault_places.Place(folder, BUILD / "bin")
-    place.prepare()
-    cases = {each.name: each for each in fault_cases.CASES}
-    try:
-        for line in sys.stdin:
-            wanted = json.loads(line)
-            answer: Any
-            try:
-                if "trial" in wanted:
-                    point, *rest = wanted["trial"]
-                    trial = Trial(Point(*point), *rest)
-                    answer = fault_trials.attempt(place, cases[trial.point.case], trial)
-                else:
-                    name, verb = wanted["list"]
-                    answer = fault_trials.points(place, cases[name], verb, names)
-            except (RuntimeError, OSError, ValueError) as error:
-                answer = {"error": f"{type(error).__name__}: {error}"}
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
-    finally:
-        place.close()
-    return 0
-
-
-class Worker:
-    """One such process, as it is seen from outside."""
-
-    def __init__(self, names: dict[int, str]) -> None:
-        self._names = names
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._process: subprocess.Popen[str] | None = None
-
-    def ask(self, question: dict[str, Any]) -> Any:
-        """Return the answer."""
-        if self._process is None:
-            self._start()
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(question) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        return json.loads(line) if line else {"error": "the worker has died"}
-
-    def _start(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="seatrial-faults-")
-        command = [*fault_places.NAMESPACES, sys.executable, __file__, "--worker"]
-        self._process = subprocess.Popen(
-            [*command, self._folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(self._names) + "\n")
-
-    def close(self) -> None:
-        """End it, and what it may have left."""
-        process, folder = self._process, self._folder
-        self._process = self._folder = None
-        if process is None or folder is None:
-            return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        name = Path(folder.name).name
-        for hierarchy in Path("/sys/fs/cgroup").iterdir():
-            for where, _, _ in os.walk(hierarchy / name, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(where)
-        with contextlib.suppress(OSError):
-            folder.cleanup()
 
 
 # --- What is tried
@@ -163,11 +76,11 @@ def trials_of(points: Iterable[Point]) -> Iterator[Trial]:
         # A run creates as create does.
         is_same = point.verb == "run" and (point.kind and point.stage < fault_trials.START)
         verb = "create" if is_same else point.verb
-        place = (verb, who, point.stage, point.kind, point.name, what)
+        place = (verb, point.program, who, point.stage, point.kind, point.name, what)
         counts[place, point.op, point.process] += 1
         call = (*place, min(counts[place, point.op, point.process], MOST_ALIKE))
         # An operation that is met in the course of another verb is the same.
-        operation = (point.kind, point.stage, point.says, point.changes)
+        operation = (point.program, point.kind, point.stage, point.says, point.changes)
         is_new = call not in calls or (point.kind and operation not in operations)
         calls.add(call)
         operations.add(operation)
@@ -183,6 +96,8 @@ def _faults(point: Point) -> Iterator[Trial]:
     if point.changes:
         yield Trial(point, 0, "command")
         yield Trial(point, 0, "all")
+        if point.name == "write" and not NOT_TORN.match(point.argument):
+            yield Trial(point, 0, "torn")
         if point.process:
             yield Trial(point, 0, "self")
 
@@ -197,12 +112,9 @@ def sample(trials: list[Trial], count: int) -> list[Trial]:
 class Run:
     """All trials, by several workers."""
 
-    def __init__(self, names: dict[int, str], parallel: int, journal: TextIO | None) -> None:
-        self.workers = [Worker(names) for _ in range(parallel)]
-        self.journal = journal
-        self.verdicts: list[tuple[Trial, Verdict]] = []
+    def __init__(self, names: dict[int, str], parallel: int) -> None:
+        self.workers = [fault_workers.Worker(names) for _ in range(parallel)]
         self._lock = threading.Lock()
-        self._start = time.monotonic()
 
     def points(self, wanted: list[tuple[str, str]]) -> list[Point]:
         """Return the points of these lives, in their order."""
@@ -212,30 +124,29 @@ class Run:
                 raise SystemExit(f"{name}: {verb}: {answer['error']}")
         return [Point(*each) for answer in answers for each in answer]
 
-    def attempt(self, trials: list[Trial]) -> None:
-        """Try them."""
-        self._start = time.monotonic()
-        total = len(trials)
+    def attempt(self, journal: Journal) -> None:
+        """Try all that the journal has no outcome of."""
+        start = time.monotonic()
+        left = [each for each in range(len(journal.trials)) if each not in journal.done]
 
         def took(index: int, answer: Any) -> None:
-            trial = trials[index]
-            verdict = (
-                Verdict("failed", answer["error"]) if isinstance(answer, dict) else Verdict(*answer)
+            number = left[index]
+            outcome = (
+                Outcome(journal.trials[number], Verdict("failed", answer["error"]))
+                if isinstance(answer, dict)
+                else Outcome(Trial(Point(*answer[0][0]), *answer[0][1:]), Verdict(*answer[1]))
             )
-            self.verdicts.append((trial, verdict))
-            if verdict.survives:
-                show(f"!! {trial}\n   {verdict.survives}\n   {verdict.said.strip()}")
-            if self.journal is not None:
-                line = {**trial.point._asdict(), "errno": trial.errno, "whom": trial.whom,
-                        **verdict._asdict()}  # fmt: skip
-                self.journal.write(json.dumps(line) + "\n")
-                self.journal.flush()
-            done = len(self.verdicts)
-            if done % 100 == 0 or done == total:
-                spent = time.monotonic() - self._start
-                left = spent / done * (total - done)
-                show(f"== {done} of {total}, {spent:.0f} s, about {left:.0f} s left")
+            journal.add(number, outcome)
+            if outcome.verdict.survives:
+                show(f"!! {outcome.trial}\n   {outcome.verdict.survives}\n"
+                     f"   {outcome.verdict.said.strip()}")  # fmt: skip
+            done = index + 1
+            if done % 100 == 0 or done == len(left):
+                spent = time.monotonic() - start
+                show(f"== {len(journal.done)} of {len(journal.trials)}, {spent:.0f} s, "
+                     f"about {spent / done * (len(left) - done):.0f} s left")  # fmt: skip
 
+        trials = [journal.trials[each] for each in left]
         self._spread([{"trial": [each.point, each.errno, each.whom]} for each in trials], took)
 
     def _spread(self, questions: list[dict[str, Any]], took: Any = None) -> list[Any]:
@@ -244,14 +155,14 @@ class Run:
             numbers.put(number)
         answers: list[Any] = [None] * len(questions)
 
-        def serve(worker: Worker) -> None:
+        def serve(worker: fault_workers.Worker) -> None:
             with contextlib.suppress(queue.Empty):
                 while True:
                     number = numbers.get_nowait()
                     answers[number] = worker.ask(questions[number])
                     answer = answers[number]
                     # What is left of one must not be taken for the next one's.
-                    if isinstance(answer, dict) or (took and answer[1]):
+                    if isinstance(answer, dict) or (took and Verdict(*answer[1]).survives):
                         worker.close()
                     if took is not None:
                         with self._lock:
@@ -270,99 +181,74 @@ class Run:
             each.close()
 
 
-# --- The report
-
-
-def table(verdicts: list[tuple[Trial, Verdict]]) -> list[str]:
-    """Return a line for each kind of operation."""
-    rows: dict[str, collections.Counter[str]] = {}
-    calls: dict[str, set[tuple[Any, ...]]] = collections.defaultdict(set)
-    for trial, verdict in verdicts:
-        point = trial.point
-        name = Kind(point.kind).name if point.kind else MEMBER
-        row = rows.setdefault(name, collections.Counter())
-        calls[name].add((point.case, point.verb, point.process, point.call))
-        row["killed" if trial.whom else "failed"] += 1
-        row[verdict.outcome.partition(":")[0]] += 1
-        row["survivors"] += bool(verdict.survives)
-        row["as if killed"] += bool(trial.whom) and verdict.outcome == "killed"
-    lines = [f"{'operation':<20} calls failed killed  error harmless undone  other survivors"]
-    for name, row in sorted(rows.items(), key=lambda each: (each[0] == MEMBER, each[0])):
-        other = row["not reached"] + row["hung"]
-        lines.append(
-            f"{name:<20} {len(calls[name]):5} {row['failed']:6} {row['killed']:6} {row['named']:6} "
-            f"{row['harmless']:8} {row['as if killed']:6} {other:6} {row['survivors']:9}"
-        )
-    return lines
-
-
-def report(verdicts: list[tuple[Trial, Verdict]], *, whole: bool) -> int:
-    """Print what came of it; return 1 where something survived."""
-    for line in table(verdicts):
-        show(line)
-    reasons = collections.Counter(
-        (
-            Kind(trial.point.kind).name if trial.point.kind else MEMBER,
-            trial.point.name,
-            verdict.outcome,
-        )
-        for trial, verdict in verdicts
-        if verdict.outcome.startswith("harmless") and not verdict.survives
-    )
-    for (kind, name, outcome), count in sorted(reasons.items()):
-        show(f"{outcome} ({count} times, {name} in {kind})")
-    touched = {Kind(trial.point.kind).name for trial, _ in verdicts if trial.point.kind}
-    never = {each.name for each in Kind} - touched
-    survivors = [each for each in verdicts if each[1].survives]
-    failed = sum(not trial.whom for trial, _ in verdicts)
-    show(
-        f"== {len(touched)} of {len(Kind)} kinds of operations, {failed} calls failed, "
-        f"{len(verdicts) - failed} kills, {len(survivors)} survivors"
-    )
-    show(f"== never met here: {', '.join(sorted(never)) or 'none'}")
-    return int(bool(survivors) or (whole and bool(never - RARE)))
+def report(outcomes: list[Outcome], *, whole: bool) -> int:
+    """Print what came of it; return 1 where something survived, or was never met for no reason."""
+    for half in ("launcher", "Python"):
+        if those := [each for each in outcomes if each.half == half]:
+            show(f"== {half}")
+            for line in fault_results.table(those):
+                show(line)
+    for (kind, name, why), count in fault_results.reasons(outcomes).items():
+        show(f"harmless: {why} ({count} times, {name} in {kind})")
+    never = fault_results.never_met(outcomes)
+    for name, why in never.items() if whole else ():
+        show(f"never met: {name}{': ' if why else ''}{why}")
+    show(f"== {fault_results.summary(outcomes)}")
+    survivors = any(each.verdict.survives for each in outcomes)
+    return int(survivors or (whole and never.keys() != fault_cases.NOT_HERE.keys()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """List the calls, try each, report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--parallel", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--parallel", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="N of the trials only")
+    parser.add_argument("--half", choices=HALVES, help="only what is done from kept plans, or not")
     parser.add_argument("--case", action="append", help="only these cases")
     parser.add_argument("--verb", action="append", help="only these verbs")
+    parser.add_argument("--call", action="append", help="only system calls of these names")
     parser.add_argument("--list", action="store_true", help="list the calls, and try nothing")
-    parser.add_argument("--json", metavar="FILE", help="write a line of JSON for each trial")
+    parser.add_argument("--journal", type=Path, default=JOURNAL, metavar="FILE",
+                        help="where it is noted how far it has come")  # fmt: skip
+    parser.add_argument("--again", action="store_true", help="do not go on from the journal")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="publish the results there")
     wanted = parser.parse_args(arguments)
     if wanted.worker:
-        return work(Path(wanted.worker))
+        return fault_workers.work(BUILD / "bin", wanted.worker)
     fault_build.build(BUILD)
     lives = [
         (case.name, verb)
-        for case in fault_cases.CASES
+        for case in HALVES.get(wanted.half, fault_cases.CASES)
         for verb in case.verbs
         if (not wanted.case or case.name in wanted.case)
         and (not wanted.verb or verb in wanted.verb)
     ]
     with contextlib.ExitStack() as stack:
-        journal = None
-        if wanted.json:
-            journal = stack.enter_context(open(wanted.json, "w", encoding="utf-8"))
-        run = Run(fault_build.call_names(), wanted.parallel, journal)
+        run = Run(fault_build.call_names(), wanted.parallel)
         stack.callback(run.close)
-        points = run.points(lives)
-        trials = list(trials_of(points))
-        show(f"== {len(points)} calls in {len(lives)} lives, {len(trials)} faults")
         if wanted.list:
-            for each in points:
-                how = "m" if each.changes else "r"
-                show(
-                    f"{each.case}\t{each.verb}\t{each.process}.{each.call}\t{how}\t{each.name}\t"
-                    f"{each.argument}\t{each.kind}\t{each.says}"
-                )
+            for each in run.points(lives):
+                show("\t".join(map(str, each)))
             return 0
-        run.attempt(sample(trials, wanted.sample))
-    return report(run.verdicts, whole=not (wanted.sample or wanted.case or wanted.verb))
+        journal = Journal(wanted.journal)
+        options = {"lives": [list(each) for each in lives], "sample": wanted.sample,
+                   "calls": wanted.call}  # fmt: skip
+        if wanted.again or not journal.resume(options):
+            points = run.points(lives)
+            trials = [each for each in trials_of(points)
+                      if not wanted.call or each.point.name in wanted.call]  # fmt: skip
+            trials = sample(trials, wanted.sample)
+            show(f"== {len(points)} calls in {len(lives)} lives, {len(trials)} faults")
+            journal.begin(options, trials)
+        else:
+            show(f"== going on: {len(journal.done)} of {len(journal.trials)} faults are done")
+        run.attempt(journal)
+    outcomes = [journal.done[number] for number in sorted(journal.done)]
+    if wanted.output:
+        fault_results.publish(outcomes, wanted.output)
+    return report(outcomes, whole=len(lives) == sum(len(each.verbs) for each in fault_cases.CASES)
+                  and not (wanted.sample or wanted.call))  # fmt: skip
 
 
 if __name__ == "__main__":

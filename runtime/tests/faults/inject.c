@@ -4,14 +4,16 @@
 //
 //   inject [--attach PID] [--at PROCESS.CALL fail ERRNO|kill WHOM] REPORT MARKER COMMAND...
 //
-// PROCESS is 0 for the command, then come its children in the order in which they are made (1 is
-// the process of --attach, where there is one); CALL counts what it calls, from 1, without what
-// cannot fail and what Python does for itself. Python begins to count at the first path with MARKER
-// in it. A process that executes a program that is not the runtime's is let go.
+// WHOM is command, self, all, or torn: all, once one half of what a write(2) has to write is
+// written. PROCESS is 0 for the command, then come its children in the order in which they are made
+// (1 is the process of --attach, where there is one); CALL counts what it calls, from 1, without
+// what cannot fail and what Python does for itself. Python begins to count at the first path with
+// MARKER in it. A process that executes a program that is not the runtime's is let go.
 //
-// In the report each call is a line: process, call, m (makes or changes something) or r (reads),
-// kind and stage of the plan's operation, its number, number and argument of the system call, what
-// the operation says; the injected one begins with a star. The last line is the end: exit status.
+// In the report each call is a line: process, call, launcher or python, m (makes or changes
+// something) or r (reads), kind and stage of the plan's operation, its number, number and argument
+// of the system call, what the operation says; the injected one begins with a star. Where the
+// command executes Python after that, the next line says so. The last line is the end: exit status.
 #include "marks.h"
 
 #include <errno.h>
@@ -42,7 +44,7 @@ struct process {
     pid_t pid;
     int number; // -1: its parent's word of it is still to come
     int calls;
-    bool counting, is_python, gone, waits, fails, detached;
+    bool counting, is_python, gone, waits, fails, torn, detached;
 };
 
 static struct process processes[MOST];
@@ -265,19 +267,34 @@ static void set_result(pid_t pid, int error) {
     ptrace(PTRACE_SETREGS, pid, NULL, &registers);
 }
 
+static void kill_all(void) {
+    for (int i = 0; i < count; i++)
+        if (!processes[i].gone && !processes[i].detached)
+            kill(processes[i].pid, SIGKILL);
+}
+
+static void halve_write(pid_t pid) {
+    struct user_regs_struct registers;
+    if (ptrace(PTRACE_GETREGS, pid, NULL, &registers) != 0)
+        return;
+    registers.rdx /= 2;
+    ptrace(PTRACE_SETREGS, pid, NULL, &registers);
+}
+
 static void inject(struct process *process, long number) {
     wanted.is_done = true;
     if (!wanted.whom) {
         process->fails = true;
         set_call(process->pid, number);
+    } else if (strcmp(wanted.whom, "torn") == 0) {
+        process->torn = true;
+        halve_write(process->pid);
     } else if (strcmp(wanted.whom, "self") == 0) {
         kill(process->pid, SIGKILL);
     } else if (strcmp(wanted.whom, "command") == 0) {
         kill(processes[0].pid, SIGKILL);
     } else {
-        for (int i = 0; i < count; i++)
-            if (!processes[i].gone && !processes[i].detached)
-                kill(processes[i].pid, SIGKILL);
+        kill_all();
     }
 }
 
@@ -288,8 +305,9 @@ static void tell(const struct process *process, char kind, long number, const ch
     if (process_vm_readv(process->pid, &here, 1, &there, 1, 0) != (ssize_t)sizeof mark)
         mark = (struct mark){0};
     mark.says[sizeof mark.says - 1] = 0;
-    fprintf(report, "%s%d\t%d\t%c\t%u\t%u\t%u\t%ld\t%s\t%s\n", injected ? "*" : "", process->number,
-            process->calls, kind, mark.kind, mark.stage, mark.op, number, argument, mark.says);
+    fprintf(report, "%s%d\t%d\t%s\t%c\t%u\t%u\t%u\t%ld\t%s\t%s\n", injected ? "*" : "",
+            process->number, process->calls, process->is_python ? "python" : "launcher", kind,
+            mark.kind, mark.stage, mark.op, number, argument, mark.says);
 }
 
 static void on_entry(struct process *process, const struct __ptrace_syscall_info *info) {
@@ -325,17 +343,20 @@ static void on_syscall(struct process *process) {
         return;
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY && !wanted.is_done)
         on_entry(process, &info);
-    if (info.op == PTRACE_SYSCALL_INFO_EXIT && process->fails) {
-        process->fails = false;
+    if (info.op != PTRACE_SYSCALL_INFO_EXIT)
+        return;
+    if (process->torn)
+        kill_all();
+    if (process->fails)
         set_result(process->pid, wanted.error);
-    }
+    process->fails = process->torn = false;
 }
 
 // --- Processes
 
 static void go_on(struct process *process, int number) {
     // Once it is done, nothing has to be seen but the ends, and the exit of the call that fails.
-    bool is_seen = !wanted.is_done || process->fails;
+    bool is_seen = !wanted.is_done || process->fails || process->torn;
     ptrace(is_seen ? PTRACE_SYSCALL : PTRACE_CONT, process->pid, NULL, (void *)(intptr_t)number);
 }
 
@@ -367,6 +388,8 @@ static bool on_exec(struct process *process) {
     const char *name = strrchr(path, '/');
     process->is_python = name && strncmp(name, "/python", 7) == 0;
     process->counting = !process->is_python;
+    if (process->is_python && wanted.is_done)
+        fprintf(report, "python\n");
     return true;
 }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from keeping import NO_PYTHON, Bundle, new_id
+from mounting import COMMAND
 
 from seatrial.oci import kept, runtime
 from seatrial.oci.store import Folder
@@ -159,6 +160,23 @@ def test_a_failure_is_told_as_python_tells_it(
     if log.exists():
         first, second = log.read_text().replace("}{", "}\n{").split("\n")
         assert json.loads(first) == json.loads(second)
+
+
+def test_a_failing_poststart_hook_ends_all_that_is_in_the_cgroups(bundle: Bundle) -> None:
+    failing_hook("poststart")(bundle)
+    assert bundle.launch("create", "one").returncode == 0
+    program = str(bundle.folder / "rootfs" / "program")
+    with subprocess.Popen([program, "wait"], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        for procs in Path("/sys/fs/cgroup").glob(f"*{bundle.groups}/one/cgroup.procs"):
+            procs.write_text(str(other.pid))
+        words = [COMMAND, "--root", str(bundle.root), "start", "one"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1
+        assert "call poststart hook /bin/false: it failed (config.json#/hooks/" in done.stderr
+        assert other.wait(60) == -signal.SIGKILL
+    assert os.listdir(bundle.root) == []
 
 
 def test_warnings_are_given_again(bundle: Bundle) -> None:

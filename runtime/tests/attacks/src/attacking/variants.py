@@ -22,9 +22,11 @@ from attacking.ground import CSRC
 RUNTIME = CSRC.parent
 OBJECTS = RUNTIME.parent / "build" / "attacks" / "objects"
 PACKAGE = RUNTIME / "src" / "seatrial" / "oci"
+#: Which plans are theirs.
+BUILD = "variant"
 FLAGS = (
     "-std=c11", "-D_GNU_SOURCE", "-O1", "-fPIC", f"-I{sysconfig.get_path('include')}",
-    '-DSEATRIAL_BUILD="variant"',
+    f'-DSEATRIAL_BUILD="{BUILD}"',
 )  # fmt: skip
 #: Put behind the module that writes plans: what is executed is what is left of them.
 LESS = """
@@ -138,7 +140,7 @@ VARIANTS = (
             (("csrc/launcher/launcher.c", "    execute_read_only(path, words);\n", ""),)),
     Variant("A01", "has it read-only only on the root's file system",
             (("csrc/launcher/launcher.c",
-              "    execute_in_clone(real, &wanted, RECURSIVE, words);\n", ""),)),
+              "execute_in_clone(real, &wanted, RECURSIVE, words);", ";"),)),
     Variant("A02", "leaves open what the caller left open", _FOLDERS_STAY_OPEN),
     Variant("A03", "leaves open what the caller left open", _FOLDERS_STAY_OPEN),
     Variant("A03", "leaves it open and works anywhere", (*_FOLDERS_STAY_OPEN, _ANYWHERE)),
@@ -189,10 +191,10 @@ def install(variant: Variant, folder: Path) -> list[str]:
     if variant.plan:
         with (package / "plan.py").open("a", encoding="utf-8") as file:
             file.write(LESS.format(change=variant.plan))
-    executor = [*sorted(sources.glob("*.c")), *sorted(sources.glob("facts/*.c"))]
-    _link(package / "_core.abi3.so", [*executor, *sorted(sources.glob("python/*.c"))], "-shared")
+    _link(package / "_core.abi3.so", [*_executor(sources), *sorted(sources.glob("python/*.c"))],
+          "-shared")  # fmt: skip
     launcher = folder / "bin" / "seatrial-oci"
-    _link(launcher, [*executor, *sorted(sources.glob("launcher/*.c"))], "-static")
+    link_launcher(sources, launcher)
     package.joinpath("bin").mkdir()
     shutil.copy(launcher, package / "bin")
     site = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
@@ -200,6 +202,15 @@ def install(variant: Variant, folder: Path) -> list[str]:
     lines = [str(folder / "src"), *(each for each in sys.path if each.startswith("/"))]
     Path(site, "variant.pth").write_text("".join(f"{each}\n" for each in lines), "utf-8")
     return [str(launcher)]
+
+
+def link_launcher(sources: Path, output: Path) -> None:
+    """Make a launcher of sources, which may be spoiled."""
+    _link(output, [*_executor(sources), *sorted(sources.glob("launcher/*.c"))], "-static")
+
+
+def _executor(sources: Path) -> list[Path]:
+    return [*sorted(sources.glob("*.c")), *sorted(sources.glob("facts/*.c"))]
 
 
 def _link(output: Path, sources: list[Path], how: str) -> None:
