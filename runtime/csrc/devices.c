@@ -69,11 +69,15 @@ int op_node_store(struct context *context, const struct op *op) {
             close(target);
         return error;
     }
+    // What the caller calls by a relative path is found from where it was only.
     int before = open(".", O_PATH | O_CLOEXEC);
-    int error = fchdir(store) != 0 || umount2(".", DETACH) != 0 ? errno : 0;
-    if (before >= 0 && fchdir(before) != 0 && !error)
+    int error = before < 0 ? errno : 0;
+    if (fchdir(store) != 0 || umount2(".", DETACH) != 0)
         error = errno;
-    close(before);
+    if (before >= 0 && fchdir(before) != 0)
+        error = errno;
+    if (before >= 0)
+        close(before);
     close(slot_take(context, NODES));
     return error;
 }

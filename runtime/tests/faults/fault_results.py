@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fault_build
 import fault_cases
+import fault_reasons
 from fault_trials import Point, Trial, Verdict
 
 from seatrial.oci.operations import Kind
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 MEMBER = "none of them"
 COLUMNS = ("calls", "failed", "killed", "error", "harmless", "undone", "other", "survivors")
+COLUMN_OF = {
+    "named": "error",
+    "killed": "undone",
+    "harmless": "harmless",
+    "handed over": "harmless",
+}
 #: What is another on each machine and in each run.
 OWN = re.compile(r"seatrial-faults-\w*|\b[0-9a-f]{16}\b|[0-9]+")
 PAGE = """# Faults
@@ -54,6 +61,21 @@ class Outcome(NamedTuple):
         """The kind of operation that it was met in."""
         number = self.trial.point.kind
         return Kind(number).name if number else MEMBER
+
+    @property
+    def reason(self) -> str:
+        """Why a call that failed does not matter; empty for none that is known."""
+        if self.verdict.outcome == "handed over":
+            return "the launcher hands over to Python, which does it"
+        return fault_reasons.of(self.trial) or ""
+
+    @property
+    def survives(self) -> str:
+        """What is wrong, or nothing."""
+        unknown = self.verdict.outcome == "harmless" and not self.reason
+        return self.verdict.survives or (
+            "it succeeds all the same, for no known reason" if unknown else ""
+        )
 
     @property
     def half(self) -> str:
@@ -109,9 +131,11 @@ def _trial(found: list[Any]) -> Trial:
 
 
 def sources() -> str:
-    """Return a digest of all that the faults are made of."""
+    """Return a digest of all that what came of a fault depends on."""
     total = hashlib.sha256()
     for path in sorted(fault_build.sources()):
+        if path.name in {"fault_reasons.py", "fault_results.py"}:
+            continue
         total.update(str(path).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
 
@@ -127,10 +151,8 @@ def counted(outcomes: Iterable[Outcome]) -> dict[str, collections.Counter[str]]:
         row["calls"] += call not in calls
         calls.add(call)
         row["killed" if trial.whom else "failed"] += 1
-        outcome = verdict.outcome.partition(":")[0]
-        row[{"named": "error", "killed": "undone"}.get(outcome, outcome)] += 1
-        row["other"] += outcome not in {"named", "killed", "harmless"}
-        row["survivors"] += bool(verdict.survives)
+        row[COLUMN_OF.get(verdict.outcome, "other")] += 1
+        row["survivors"] += bool(each.survives)
     return dict(sorted(rows.items(), key=lambda each: (each[0] == MEMBER, each[0])))
 
 
@@ -145,9 +167,9 @@ def table(outcomes: Iterable[Outcome]) -> list[str]:
 def reasons(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str], int]:
     """Return how often a failing call did not matter, by kind, call and reason."""
     found = collections.Counter(
-        (each.kind, each.trial.point.name, each.verdict.outcome.partition(": ")[2])
+        (each.kind, each.trial.point.name, each.reason)
         for each in outcomes
-        if each.verdict.outcome.startswith("harmless") and not each.verdict.survives
+        if COLUMN_OF.get(each.verdict.outcome) == "harmless" and not each.survives
     )
     return dict(sorted(found.items()))
 
@@ -162,7 +184,7 @@ def never_met(outcomes: Iterable[Outcome]) -> dict[str, str]:
 def summary(outcomes: list[Outcome]) -> str:
     """Return the counts in a sentence."""
     killed = sum(bool(each.trial.whom) for each in outcomes)
-    survivors = sum(bool(each.verdict.survives) for each in outcomes)
+    survivors = sum(bool(each.survives) for each in outcomes)
     kinds = len({each.kind for each in outcomes} - {MEMBER})
     return (
         f"{kinds} of {len(Kind)} kinds of operations, {len(outcomes) - killed} calls failed, "
@@ -190,7 +212,7 @@ def _row(each: Outcome) -> tuple[str, ...]:
     argument = OWN.sub("*", point.argument.replace(str(fault_build.ROOT), ""))
     fault = f"kill {trial.whom}" if trial.whom else errno.errorcode[trial.errno]
     return (point.program, point.verb, each.kind, point.name, argument, fault, verdict.outcome,
-            verdict.survives)  # fmt: skip
+            each.survives)  # fmt: skip
 
 
 def publish(outcomes: list[Outcome], folder: Path) -> None:

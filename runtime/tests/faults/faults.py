@@ -41,6 +41,7 @@ JOURNAL = fault_build.ROOT / "build" / "faults.journal"
 #: By which cases the plans are kept, and by which Python is at work.
 HALVES = {"kept": fault_cases.WARM, "python": fault_cases.COLD}
 HIERARCHY = re.compile(r"/sys/fs/cgroup/[^/]*")
+FOLDER = re.compile(r"seatrial-faults-\w*")
 OWN = re.compile(r"seatrial-faults-\w*|[0-9a-f]{16}|[0-9]+|\S*\.(?:py|so)\b")
 #: What is written there is no file of ours.
 NOT_TORN = re.compile(r"/proc/|/sys/|/dev/|\w+:")
@@ -80,7 +81,8 @@ def trials_of(points: Iterable[Point]) -> Iterator[Trial]:
         counts[place, point.op, point.process] += 1
         call = (*place, min(counts[place, point.op, point.process], MOST_ALIKE))
         # An operation that is met in the course of another verb is the same.
-        operation = (point.program, point.kind, point.stage, point.says, point.changes)
+        says = FOLDER.sub("*", point.says)
+        operation = (point.program, point.kind, point.stage, says, point.changes)
         is_new = call not in calls or (point.kind and operation not in operations)
         calls.add(call)
         operations.add(operation)
@@ -137,8 +139,8 @@ class Run:
                 else Outcome(Trial(Point(*answer[0][0]), *answer[0][1:]), Verdict(*answer[1]))
             )
             journal.add(number, outcome)
-            if outcome.verdict.survives:
-                show(f"!! {outcome.trial}\n   {outcome.verdict.survives}\n"
+            if outcome.survives:
+                show(f"!! {outcome.trial}\n   {outcome.survives}\n"
                      f"   {outcome.verdict.said.strip()}")  # fmt: skip
             done = index + 1
             if done % 100 == 0 or done == len(left):
@@ -194,7 +196,7 @@ def report(outcomes: list[Outcome], *, whole: bool) -> int:
     for name, why in never.items() if whole else ():
         show(f"never met: {name}{': ' if why else ''}{why}")
     show(f"== {fault_results.summary(outcomes)}")
-    survivors = any(each.verdict.survives for each in outcomes)
+    survivors = any(each.survives for each in outcomes)
     return int(survivors or (whole and never.keys() != fault_cases.NOT_HERE.keys()))
 
 
