@@ -41,6 +41,7 @@ COMMANDS = {
     "podman": "podman",
     "conmon": "conmon",
     "docker.io": "dockerd",
+    "docker-registry": "docker-registry",
     "containerd": "containerd-shim-runc-v2",
 }
 #: Where engines leave things, were it not for the room; others of the host may be in use.

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-_OVERLAY_OPAQUE = "trusted.overlay.opaque"
-_OVERLAY = ("trusted.overlay.", "user.overlay.")
-_XATTR = "SCHILY.xattr."
+OVERLAY_OPAQUE = "trusted.overlay.opaque"
+OVERLAY = ("trusted.overlay.", "user.overlay.")
+XATTR = "SCHILY.xattr."
 _CHUNK = 1 << 18
 #: Open folders of the archive, so that not every file is a walk from the root.
 _MOST_FOLDERS = 64
@@ -37,12 +37,16 @@ class Extractor:
     """Lays out archives below a folder.
 
     With ``whiteouts`` an archive is a layer: ``.wh.`` names become what overlayfs takes for "not
-    there any more". Without, such names are names, as in ``docker cp``.
+    there any more". Without, such names are names, as in ``docker cp``: ``below`` is the folder
+    that they are below, and with ``keep`` no folder gives way to what is none, and the other way.
+    Somebody may change the files meanwhile: what is made is never looked up again by its path.
     """
 
-    def __init__(self, root: str | int, *, whiteouts: bool = True, keep: bool = False) -> None:
+    def __init__(
+        self, root: str | int, *, whiteouts: bool = True, keep: bool = False, below: str = ""
+    ) -> None:
         self._root = root if isinstance(root, int) else os.open(root, _FOLDER | os.O_CLOEXEC)
-        self._whiteouts, self._keep = whiteouts, keep
+        self._whiteouts, self._keep, self._below = whiteouts, keep, below.strip("/")
         self._folders: dict[str, int] = {}
         #: Folders' times are set when nothing is made in them any more.
         self._times: list[tuple[str, str, int]] = []
@@ -82,9 +86,9 @@ class Extractor:
             raise BadRequest(f"invalid tar archive: {member.name!r} leads out of it")
         if not path:
             if member.isdir():
-                self._own(f"/proc/self/fd/{self._root}", member, None)
+                _own(self.folder(self._below), ".", member)
             return
-        parent_path, _, name = path.rpartition("/")
+        parent_path, _, name = f"{self._below}/{path}".lstrip("/").rpartition("/")
         parent = self.folder(parent_path)
         if self._whiteouts and name.startswith(WHITEOUT):
             self._whiteout(parent, name)
@@ -109,12 +113,13 @@ class Extractor:
             return
         if member.isdir():
             self._make_folder(parent, name)
-            self._own(name, member, parent)
+            _own(parent, name, member)
             self._times.append((where, name, moment))
             return
         self._clear(parent, name)
         if member.issym():
             os.symlink(member.linkname, name, dir_fd=parent)
+            self.size_bytes += len(os.fsencode(member.linkname))
             os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
         elif member.islnk():
             self._link(member, parent, name)
@@ -133,7 +138,7 @@ class Extractor:
                     f"invalid tar archive: {member.name!r} is what overlayfs uses itself"
                 )
             os.mknod(name, kind | 0o600, device, dir_fd=parent)
-            self._own(name, member, parent)
+            _own(parent, name, member)
         else:
             return  # of a kind that has no meaning here
         os.utime(name, ns=(moment, moment), dir_fd=parent, follow_symlinks=False)
@@ -168,7 +173,7 @@ class Extractor:
         target = os.path.normpath("/" + member.linkname).lstrip("/")
         if _leaves(member.linkname) or not target:
             raise BadRequest(f"invalid tar archive: {member.linkname!r} leads out of it")
-        folder, _, last = target.rpartition("/")
+        folder, _, last = f"{self._below}/{target}".lstrip("/").rpartition("/")
         try:
             os.link(
                 last, name, src_dir_fd=self.folder(folder), dst_dir_fd=parent, follow_symlinks=False
@@ -203,7 +208,7 @@ class Extractor:
 
     def _whiteout(self, parent: int, name: str) -> None:
         if name == OPAQUE:
-            os.setxattr(f"/proc/self/fd/{parent}", _OVERLAY_OPAQUE, b"y")
+            os.setxattr(f"/proc/self/fd/{parent}", OVERLAY_OPAQUE, b"y")
             return
         hidden = name.removeprefix(WHITEOUT)
         if hidden.startswith(WHITEOUT):
@@ -213,16 +218,6 @@ class Extractor:
         # One of this layer's own was not meant: it was added after the whiteout.
         with suppress(FileExistsError):
             os.mknod(hidden, stat.S_IFCHR, 0, dir_fd=parent)
-
-    def _own(self, name: str, member: tarfile.TarInfo, parent: int | None) -> None:
-        os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=parent is None)
-        os.chmod(name, member.mode & 0o7777, dir_fd=parent)
-        if member.pax_headers and member.isdir():
-            folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
-            try:
-                _set_xattrs(folder, member)
-            finally:
-                os.close(folder)
 
     def folder(self, path: str) -> int:
         """Open a folder, and make it if need be; it stays open for a while."""
@@ -266,12 +261,29 @@ def _leaves(path: str) -> bool:
     return False
 
 
+def _own(parent: int, name: str, member: tarfile.TarInfo) -> None:
+    """Give what was made an owner and a mode: the very thing, not what its name means by now.
+
+    fchmod(2) takes no descriptor of a path alone; its name in /proc/self/fd does, and follows no
+    link that was put in its place (chmod(2) of a link is EOPNOTSUPP).
+    """
+    kind = os.O_DIRECTORY | os.O_RDONLY if member.isdir() else os.O_PATH
+    made = os.open(name, kind | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chown(f"/proc/self/fd/{made}", member.uid, member.gid)
+        os.chmod(f"/proc/self/fd/{made}", member.mode & 0o7777)
+        if member.pax_headers and member.isdir():
+            _set_xattrs(made, member)
+    finally:
+        os.close(made)
+
+
 def _set_xattrs(descriptor: int, member: tarfile.TarInfo) -> None:
     for name, value in member.pax_headers.items():
-        if not name.startswith(_XATTR):
+        if not name.startswith(XATTR):
             continue
-        attribute = name.removeprefix(_XATTR)
-        if attribute.startswith(_OVERLAY):
+        attribute = name.removeprefix(XATTR)
+        if attribute.startswith(OVERLAY):
             raise BadRequest(f"invalid tar archive: it sets {attribute}, which is overlayfs's own")
         try:
             os.setxattr(descriptor, attribute, value.encode(errors="surrogateescape"))

@@ -24,6 +24,11 @@ class Settings(NamedTuple):
     cgroup_parent: str
     trust: Trust
 
+    @property
+    def scratch(self) -> str:
+        """Return the folder for files that are gone when they are closed."""
+        return f"{self.root}/tmp"  # noqa: S108 - it is nobody else's
+
     def folder(self, identifier: str) -> str:
         """Return a container's folder."""
         return f"{self.root}/containers/{identifier}"

@@ -6,8 +6,10 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 VERSION, OLDEST_VERSION = "1.50", "1.24"
 #: What a payload may be; archives are not payloads.
 LONGEST_BODY = 8 << 20
+_CHUNK = 1 << 18
 _VERSIONED = re.compile(r"/v(\d{1,3})\.(\d{1,3})(?=/)")
 _FALSE = {"", "0", "no", "false", "none"}
 _changes: set[asyncio.Future[web.StreamResponse]] = set()
@@ -213,6 +216,16 @@ async def optional_body(request: web.Request, kind: type[_Struct]) -> _Struct:
     if not await request.read():
         return payloads.convert(kind, {})
     return await body(request, kind)
+
+
+@asynccontextmanager
+async def received(request: web.Request, folder: str) -> AsyncIterator[IO[bytes]]:
+    """Give the request's body, however long, as a file that is gone afterwards."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        async for chunk in request.content.iter_chunked(_CHUNK):
+            await asyncio.to_thread(file.write, chunk)
+        file.seek(0)
+        yield file
 
 
 class Stream:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import tempfile
-from contextlib import asynccontextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,8 +16,6 @@ from seatrial.engine.changes import parse as parse_changes
 from seatrial.engine.errors import BadRequest, Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from aiohttp import web
 
     from seatrial.engine.engine import Engine
@@ -34,6 +31,7 @@ class Images:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._images = engine, engine.images
+        self._folder = engine.settings.scratch
         self._registries = Registries(engine)
 
     def join(self, routes: http.Routes) -> None:
@@ -63,9 +61,7 @@ class Images:
         if only:
             chosen.setdefault("reference", []).append(only)
         found = [
-            self._summary(request, each)
-            for each in self._images.all()
-            if self._chosen(each, chosen)
+            self.summary(request, each) for each in self._images.all() if self._chosen(each, chosen)
         ]
         patterns = chosen.get("reference")
         if patterns:
@@ -73,7 +69,8 @@ class Images:
                 each["RepoTags"] = [tag for tag in each["RepoTags"] if _named(tag, patterns)]
         return http.reply(sorted(found, key=lambda each: each["Created"], reverse=True))
 
-    def _summary(self, request: web.Request, image: Image) -> dict[str, Any]:
+    def summary(self, request: web.Request, image: Image) -> dict[str, Any]:
+        """Return what a list of images tells of one."""
         document = self._images.document(image)
         made = {
             "Containers": -1,
@@ -169,17 +166,8 @@ class Images:
 
     # --- archives -------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _received(self, request: web.Request) -> AsyncIterator[IO[bytes]]:
-        """Give the request's body as a file, which is gone afterwards."""
-        with tempfile.TemporaryFile(dir=f"{self._engine.settings.root}/tmp") as file:
-            async for chunk in request.content.iter_chunked(_CHUNK):
-                await asyncio.to_thread(file.write, chunk)
-            file.seek(0)
-            yield file
-
     async def _load(self, request: web.Request) -> web.StreamResponse:
-        async with self._received(request) as file, self._images.lock:
+        async with http.received(request, self._folder) as file, self._images.lock:
             loaded = await asyncio.to_thread(image_archives.load, self._images, file)
         stream = http.Stream(request)
         await stream.begin()
@@ -202,7 +190,7 @@ class Images:
             raise BadRequest("cannot import digest reference")
         changes = parse_changes(request.query.getall("changes", []))
         message = request.query.get("message", "") or "Imported from -"
-        async with self._received(request) as file, self._images.lock:
+        async with http.received(request, self._folder) as file, self._images.lock:
             image = await asyncio.to_thread(
                 image_archives.import_layer, self._images, file, message=message, changes=changes
             )
@@ -220,7 +208,7 @@ class Images:
         names = [each for name in names for each in name.split(",") if each]
         for name in names:
             self._images.find(name)
-        with tempfile.TemporaryFile(dir=f"{self._engine.settings.root}/tmp") as file:
+        with tempfile.TemporaryFile(dir=self._folder) as file:
             await asyncio.to_thread(image_archives.save, self._images, names, file)
             file.seek(0)
             stream = http.Stream(request, "application/x-tar")

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from seatrial.engine.api import containers, execs, http, images, networks, streams, system, volumes
+from seatrial.engine.api import (
+    containers,
+    disk,
+    execs,
+    files,
+    http,
+    images,
+    networks,
+    streams,
+    system,
+    volumes,
+)
 
 if TYPE_CHECKING:
     from seatrial.engine.engine import Engine
@@ -23,12 +34,6 @@ _MISSING = (
     ("GET", "/containers/{id}/attach/ws", "this engine attaches by Upgrade: tcp only"),
     ("GET", "/containers/{id}/checkpoints", "this engine makes no checkpoints"),
     ("POST", "/containers/{id}/checkpoints", "this engine makes no checkpoints"),
-    *((method, "/containers/{id}/archive", "this engine does not copy in and out of containers yet")
-      for method in ("GET", "PUT")),
-    ("GET", "/containers/{id}/export", "this engine does not export containers yet"),
-    ("GET", "/containers/{id}/changes", "this engine does not list changes yet"),
-    ("POST", "/commit", "this engine makes no images of containers yet"),
-    ("GET", "/system/df", "this engine does not count what its disk holds yet"),
 )  # fmt: skip
 
 
@@ -42,6 +47,8 @@ def application(engine: Engine) -> web.Application:
         streams.Streams(engine),
         execs.Execs(engine),
         images.Images(engine),
+        files.Files(engine),
+        disk.Disk(engine),
         volumes.Volumes(engine),
         networks.Networks(engine),
     ):

@@ -296,6 +296,8 @@ def _unreachable(method: str, url: URL, error: BaseException) -> RegistryError:
     why = str(error)
     if isinstance(error, TimeoutError):
         why = "it does not answer in time"
+    elif isinstance(error, aiohttp.ClientConnectorDNSError):
+        why = f"dial tcp: lookup {error.host}: {error.strerror or error.os_error}"
     elif isinstance(error, aiohttp.ClientConnectorError) and error.errno is not None:
         why = f"dial tcp {error.host}:{error.port}: connect: {os.strerror(error.errno).lower()}"
     return RegistryError(f'{method.capitalize()} "{_shown(url)}": {why}')
