@@ -225,7 +225,7 @@ _SITTINGS = {
 def _said(engine: Engine, line: str) -> tuple[int, str, str]:
     done = engine(*shlex.split(line))
     told = done.stdout
-    if line.split()[0] == "diff":  # docker's own order is none
+    if line.split(maxsplit=1)[0] == "diff":  # docker's own order is none
         told = "".join(sorted(told.splitlines(keepends=True)))
     return done.status, _without_ids(told), _without_ids(done.stderr)
 
