@@ -25,15 +25,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import thousand
+from place import Outcome, Place, attempt, wait_for_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 #: No command takes longer, even with eight others; what does not die is waited for ten seconds.
 HANG_S = 60.0
 #: Who runs for one id.
 RUNNERS = 8
 PAGE_BYTES = 4096
+#: In the place, what is not of the many containers.
+STUNTS_FOLDER = "stunts"
 PROGRAM = """
 int pause(void);
 int main(int argc, char **argv) { (void)argv; return argc > 1 ? pause() : 7; }
@@ -66,9 +69,9 @@ class Done(NamedTuple):
 class Root:
     """A state root, and a bundle whose containers are in it."""
 
-    def __init__(self, folder: Path, program: Path) -> None:
+    def __init__(self, folder: Path, program: Path, cgroup: str) -> None:
         self.folder, self.state = folder, folder / "state"
-        self.cgroup = f"/{folder.parent.name}-{folder.name}"
+        self.cgroup = cgroup
         self.bundle = folder / "bundle"
         self._numbers = itertools.count()
         (self.bundle / "rootfs").mkdir(parents=True)
@@ -102,18 +105,11 @@ class Root:
 
     def check_empty(self) -> None:
         """Refuse what a container would have left: state, cgroups."""
-        deadline = time.monotonic() + HANG_S
-        while True:
-            left = [str(each) for each in self.state.iterdir() if each.name != "filler"]
-            for hierarchy in Path("/sys/fs/cgroup").iterdir():
-                left += [
-                    str(each) for each in (Path(f"{hierarchy}{self.cgroup}"),) if each.exists()
-                ]
-            if not left:
-                return
-            if time.monotonic() > deadline:
-                raise Wrong(f"left behind: {left}")
-            time.sleep(0.01)
+        left = [str(each) for each in self.state.iterdir() if each.name != "filler"]
+        groups = [f"{each}{self.cgroup}" for each in Path("/sys/fs/cgroup").iterdir()]
+        left += filter(os.path.exists, groups)
+        if left:
+            raise Wrong(f"left behind: {left}")
 
 
 class Call:
@@ -166,10 +162,12 @@ def race_for_one_id(root: Root, number: int) -> None:
         raise Wrong(f"{won} of {RUNNERS} creates have won")
     if (won := winners(race(root, *[("start", name)] * RUNNERS), "is running|not waiting")) != 1:
         raise Wrong(f"{won} of {RUNNERS} starts have won")
+    pid = json.loads(state_of(root, name))["pid"]
     if not winners(race(root, *[("kill", name, "KILL")] * RUNNERS), "not running"):
         raise Wrong("no kill has reached the container")
-    while json.loads(state_of(root, name))["status"] != "stopped":
-        time.sleep(0.001)
+    with contextlib.suppress(ProcessLookupError):
+        if not wait_for_end(pid, HANG_S):
+            raise Wrong("it has not ended after a kill")
     if (won := winners(race(root, *[("delete", name)] * RUNNERS), "does not exist|has left")) != 1:
         raise Wrong(f"{won} of {RUNNERS} deletes have won")
     root.check_empty()
@@ -196,7 +194,7 @@ def race_of_all(root: Root, number: int) -> None:
 
 
 @contextlib.contextmanager
-def mounted(root: Root, pages: int) -> Any:
+def mounted(root: Root, pages: int) -> Iterator[None]:
     """Let the state root be a small tmpfs meanwhile."""
     options = f"size={pages * PAGE_BYTES},mode=700"
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(root.state)]
@@ -290,20 +288,22 @@ STUNTS: tuple[Callable[[Root, int], None], ...] = (
 )  # fmt: skip
 
 
-def perform(place: thousand.Place, until: float, wrong: list[str]) -> collections.Counter[str]:
+def perform(place: Place, until: float, wrong: list[str]) -> collections.Counter[str]:
     """Do all of them in turn until then, each at least once; return how often each was done."""
     done: collections.Counter[str] = collections.Counter()
-    program = place.folder / "waits"
+    others = place.folder / STUNTS_FOLDER
+    others.mkdir()
+    program = others / "waits"
     command = ["cc", "-static", "-x", "c", "-", "-o", str(program)]
     subprocess.run(command, input=PROGRAM, text=True, check=True)
     for number in itertools.count():
         if number >= len(STUNTS) and time.monotonic() > until:
             return done
         stunt = STUNTS[number % len(STUNTS)]
-        folder = place.folder / f"bundle-s{number}"
+        folder = others / f"s{number}"
         folder.mkdir()
         try:
-            stunt(Root(folder, program), number)
+            stunt(Root(folder, program, f"{place.cgroup}-{number}"), number)
         except (Wrong, OSError, subprocess.SubprocessError, ValueError) as error:
             wrong.append(f"{stunt.__name__}: {type(error).__name__}: {error}")
         shutil.rmtree(folder, ignore_errors=True)
@@ -312,27 +312,17 @@ def perform(place: thousand.Place, until: float, wrong: list[str]) -> collection
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Load the machine, compare what was and what is, and say how much was done."""
+    """Load the machine, and say how much was done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--parallel", type=int, default=8)
     wanted = parser.parse_args(arguments)
-    if os.getpid() != 1:
-        # As thousand.py does; what is mounted over state roots is nobody else's either.
-        view = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-        return subprocess.run(
-            [*view, sys.executable, __file__, *sys.argv[1:]], check=False
-        ).returncode
-    with tempfile.TemporaryDirectory(prefix="seatrial-load-") as folder:
-        place = thousand.Place(Path(folder))
-        place.prepare()
-        (place.folder / "waits").touch()
-        before = thousand.inventory(place)
-        start = time.monotonic()
-        until = start + wanted.seconds
+
+    def act(place: Place) -> Outcome:
+        until = time.monotonic() + wanted.seconds
         lives = 0
 
-        def numbers() -> Any:
+        def numbers() -> Iterator[int]:
             nonlocal lives
             while time.monotonic() < until:
                 yield lives
@@ -345,14 +335,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         others.start()
         done = perform(place, until, wrong)
         others.join()
-        wrong += thousand.settle(place, before)
-        seconds = time.monotonic() - start
-        for each in wrong[:40]:
-            print(each)  # noqa: T201 - a command's output
+        shutil.rmtree(place.folder / STUNTS_FOLDER)
         more = ", ".join(f"{count} times {name}" for name, count in done.items())
-        print(f"{seconds:.0f} s: {lives} containers, {wanted.parallel} at a time, beside {more}; "  # noqa: T201
-              f"{len(wrong)} complaints")  # fmt: skip
-    return int(bool(wrong))
+        said = f"{lives} containers, {wanted.parallel} at a time, beside {more}"
+        return Outcome(said, wrong)
+
+    return attempt(__file__, act)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ shared memory, files, the descriptors of the processes that use the API.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import random
@@ -23,6 +22,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from place import Outcome, Place, attempt
+
 from seatrial.oci import Container
 from seatrial.oci.errors import OCIError
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 COMMAND = str(Path(sys.executable).parent / "seatrial-oci")
-PROGRAM = "int main(void) { return 7; }"
 SIZE = 65536
 EXIT = 7
 
@@ -84,36 +84,17 @@ def config_of(kind: str, cgroup: str, number: int) -> dict[str, Any]:
     }
 
 
-class Place:
-    """Where it happens: a folder with the bundles and the state root, and cgroups."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.root = folder, folder / "state"
-        # As the folder's, a name that nobody else has.
-        self.cgroup = f"/{folder.name}"
-
-    def name(self, number: int) -> str:
-        """Return a container's id, which nobody else on the machine has."""
-        return f"{self.cgroup[1:]}-{number}"
-
-    def prepare(self) -> None:
-        """Compile the program that the containers execute."""
-        self.folder.chmod(0o755)
-        self.root.mkdir()
-        command = ["cc", "-static", "-x", "c", "-", "-o", str(self.folder / "program")]
-        subprocess.run(command, input=PROGRAM, text=True, check=True)
-
-    def bundle(self, kind: str, number: int) -> Path:
-        """Make a bundle."""
-        bundle = self.folder / f"bundle-{number}"
-        rootfs = bundle / "rootfs"
-        rootfs.mkdir(parents=True)
-        if kind == "user":
-            os.chown(rootfs, host_id(number), host_id(number))
-        os.link(self.folder / "program", rootfs / "program")
-        content = config_of(kind, self.cgroup, number)
-        (bundle / "config.json").write_text(json.dumps(content), "utf-8")
-        return bundle
+def bundle_of(place: Place, kind: str, number: int) -> Path:
+    """Make a bundle."""
+    bundle = place.folder / f"bundle-{number}"
+    rootfs = bundle / "rootfs"
+    rootfs.mkdir(parents=True)
+    if kind == "user":
+        os.chown(rootfs, host_id(number), host_id(number))
+    os.link(place.folder / "program", rootfs / "program")
+    content = config_of(kind, place.cgroup, number)
+    (bundle / "config.json").write_text(json.dumps(content), "utf-8")
+    return bundle
 
 
 class Failure(Exception):  # noqa: N818 - an outcome
@@ -189,66 +170,6 @@ def by_api(place: Place, kind: str, number: int, bundle: Path) -> None:
         container.delete(force=True)
 
 
-def lines(path: str) -> set[str]:
-    """Return the lines of a file."""
-    return set(Path(path).read_text("utf-8", errors="replace").splitlines())
-
-
-def namespaces() -> set[str]:
-    """Return all namespaces that a process is in, in our pid namespace."""
-    found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            for name in os.listdir(f"/proc/{pid}/ns"):
-                with contextlib.suppress(OSError):
-                    found.add(os.readlink(f"/proc/{pid}/ns/{name}"))
-    return found
-
-
-def processes() -> set[str]:
-    """Return all processes but this; those that ended and came to us, as to an init, are reaped."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG) != (0, 0):
-            pass
-    found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if int(pid) != os.getpid():
-                found.add(f"{pid} {words!r}")
-    return found
-
-
-def cgroups(place: Place) -> set[str]:
-    """Return our cgroups, and all that the host has at the top."""
-    found = set()
-    for hierarchy in Path("/sys/fs/cgroup").iterdir():
-        ours = Path(f"{hierarchy}{place.cgroup}")
-        if ours.is_dir():
-            found |= {str(each) for each in (ours, *ours.rglob("*")) if each.is_dir()}
-    return found
-
-
-def inventory(place: Place) -> dict[str, set[str]]:
-    """Return what there is that a container could leave behind."""
-    found = {
-        "mounts": {line for line in lines("/proc/self/mountinfo") if str(place.folder) in line},
-        "cgroups": cgroups(place),
-        "processes": processes(),
-        "namespaces": namespaces(),
-        "state": set(os.listdir(place.root)),
-        "keys": {line for line in lines("/proc/keys") if place.cgroup[1:] in line},
-        "descriptors": set(os.listdir("/proc/self/fd")),
-    }
-    for folder in ("/dev/shm", "/dev/mqueue"):  # noqa: S108 - looked at only
-        if os.path.isdir(folder):
-            found[folder] = set(os.listdir(folder))
-    found["files beside the bundles"] = {
-        each for each in os.listdir(place.folder) if not each.startswith("bundle-")
-    }
-    return found
-
-
 def live(place: Place, numbers: Iterator[int], parallel: int) -> list[str]:
     """Let containers live, each thread in its own way; return what went wrong."""
     wrong: list[str] = []
@@ -261,7 +182,7 @@ def live(place: Place, numbers: Iterator[int], parallel: int) -> list[str]:
             if number < 0:
                 return
             kind = KINDS[number % len(KINDS)]
-            bundle = place.bundle(kind, number)
+            bundle = bundle_of(place, kind, number)
             try:
                 act(place, kind, number, bundle)
             except Exception as failure:  # noqa: BLE001 - each is a complaint, and the others go on
@@ -279,44 +200,18 @@ def live(place: Place, numbers: Iterator[int], parallel: int) -> list[str]:
     return wrong
 
 
-def settle(place: Place, before: dict[str, set[str]]) -> list[str]:
-    """Return what is left; what a dying process still holds has ten seconds to go."""
-    deadline = time.monotonic() + 10
-    while True:
-        after = inventory(place)
-        left = [f"left behind: {what}: {sorted(after[what] - before[what])[:10]}"
-                for what in after if after[what] - before[what]]  # fmt: skip
-        if not left or time.monotonic() > deadline:
-            break
-        time.sleep(0.1)
-    return left
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Let them live, compare, and say how long it took."""
+    """Let them live, and say how long it took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--parallel", type=int, default=8)
     wanted = parser.parse_args(arguments)
-    if os.getpid() != 1:
-        # A pid namespace of its own: every process in there is of this, and the last is the end.
-        view = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-        return subprocess.run(
-            [*view, sys.executable, __file__, *sys.argv[1:]], check=False
-        ).returncode
-    with tempfile.TemporaryDirectory(prefix="seatrial-thousand-") as folder:
-        place = Place(Path(folder))
-        place.prepare()
-        before = inventory(place)
-        start = time.monotonic()
+
+    def act(place: Place) -> Outcome:
         wrong = live(place, iter(range(wanted.count)), wanted.parallel)
-        seconds = time.monotonic() - start
-        wrong += settle(place, before)
-        for each in wrong[:40]:
-            print(each)  # noqa: T201 - a command's output
-        print(f"{wanted.count} containers, {wanted.parallel} at a time: {seconds:.1f} s, "  # noqa: T201
-              f"{seconds / wanted.count * 1000:.0f} ms each, {len(wrong)} complaints")  # fmt: skip
-    return int(bool(wrong))
+        return Outcome(f"{wanted.count} containers, {wanted.parallel} at a time", wrong)
+
+    return attempt(__file__, act)
 
 
 if __name__ == "__main__":

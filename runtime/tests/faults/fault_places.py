@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import fault_cases
-import thousand
+import place
 
 from seatrial.oci import kept
 
@@ -59,7 +59,7 @@ def _pid(process: str) -> int:
     return int(process.partition(" ")[0])
 
 
-class Place(thousand.Place):
+class Place(place.Place):
     """One worker's."""
 
     def __init__(self, folder: Path, binaries: Path) -> None:
@@ -202,7 +202,7 @@ class Place(thousand.Place):
 
     def inventory(self) -> dict[str, set[str]]:
         """Return what there is that a container could leave behind."""
-        found = thousand.inventory(self)
+        found = place.inventory(self)
         found["network devices"] = set(os.listdir("/proc/sys/net/ipv4/conf"))
         return found
 

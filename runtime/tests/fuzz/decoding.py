@@ -3,8 +3,8 @@
 ``decoding.py --seconds N --seed N`` mutates a corpus, in turns, and prints how often each decoder
 was called.  Each input is refused by an ``OCIError``, or taken whole: a config that is taken is
 compiled, and what it is compiled to is a plan for the executor.  Anything else is a crash, and so
-is what takes longer than a second; the input is left in build/fuzz.  With ``--atheris NAME`` (pip
-install atheris) the mutations come from libFuzzer, guided by coverage.
+is what takes longer than a second; the input is left in build/fuzz.  ``guided.py`` has libFuzzer
+find the inputs, by coverage.
 """
 
 from __future__ import annotations
@@ -326,38 +326,16 @@ def mutate(mutator: Mutator, value: Any, others: Sequence[Any]) -> bytes:
     return mutator.bytes(content) if mutator.random.randrange(8) == 0 else content
 
 
-def guided(name: str, seconds: float, seed: int) -> None:
-    """Have libFuzzer find the inputs of one decoder; does not return."""
-    import atheris  # noqa: PLC0415 - nothing else needs it
-
-    folder = BUILD / f"corpus-{name}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, each in enumerate(corpus()[name]):
-        (folder / f"{number:03}").write_bytes(encoded(each))
-    atheris.instrument_all()
-    arguments = [f"-max_total_time={seconds:.0f}", f"-seed={seed}", "-max_len=65536", "-timeout=5",
-                 f"-artifact_prefix={BUILD}/"]  # fmt: skip
-
-    def one(content: bytes) -> None:
-        call(name, content)
-
-    atheris.Setup([sys.argv[0], *arguments, str(folder)], one)
-    atheris.Fuzz()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fuzz, and say how much."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--atheris", metavar="NAME", choices=DECODERS)
     parser.add_argument("--again", nargs=2, metavar=("NAME", "FILE"))
     wanted = parser.parse_args(arguments)
     if wanted.again:
         call(wanted.again[0], Path(wanted.again[1]).read_bytes())
         return 0
-    if wanted.atheris:
-        guided(wanted.atheris, wanted.seconds, wanted.seed)
     _, said = told(wanted.seconds, wanted.seed)
     print(said)  # noqa: T201 - a command's output
     return 0
