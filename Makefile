@@ -18,11 +18,9 @@ SUITE_RUNTIMES ?= crun runc
 # The reference runtime starts Python for every command, so in `make test` only runtime.md's chapter
 # is judged on it; `make conformance RUNTIME=.venv/bin/seatrial-oci` takes it all, in eight minutes.
 REFERENCE := seatrial-oci
-# How long `make fuzz` goes on, drawn by which seed.
-SECONDS ?= 300
+# How long `make fuzz` (300) and `make load` (600) go on; what is drawn is drawn by which seed.
+SECONDS ?=
 SEED ?= 1
-# How long `make load` takes; `make test` does it for three seconds.
-SECONDS ?= 600
 # More arguments for `seatrial test` or pytest.
 ARGS ?=
 # Only `make lock` uses it.
@@ -312,10 +310,23 @@ mutants: setup ## spoil the reference runtime in every way of the catalogue: the
 
 .PHONY: fuzz
 fuzz: setup ## fuzz all that reads plans, JSON and state: SECONDS=N SEED=N; `make test` does a little
-	@echo "== fuzzing for $(SECONDS) seconds"
-	PYTHONPATH=runtime/tests/attacks/src $(BIN)/python runtime/tests/fuzz/budget.py --seconds $(SECONDS) --seed $(SEED)
+	@echo "== fuzzing for $(or $(SECONDS),300) seconds"
+	PYTHONPATH=runtime/tests/attacks/src $(BIN)/python runtime/tests/fuzz/budget.py --seconds $(or $(SECONDS),300) --seed $(SEED)
 	echo "== fuzzing kept plans"
-	$(BIN)/python runtime/tests/kept/fuzzing.py --iterations $$(($(SECONDS) * 10000)) --seed $(SEED)
+	$(BIN)/python runtime/tests/kept/fuzzing.py --iterations $$(($(or $(SECONDS),300) * 10000)) --seed $(SEED)
+
+# Not in the lock: only this needs it, and it is not there for every Python.
+ATHERIS := atheris==3.0.0
+DECODERS ?= config process resources record plan
+
+.PHONY: fuzz-guided
+fuzz-guided: setup ## fuzz each decoder of JSON and state by coverage, SECONDS in all: DECODERS="config plan"
+	@[ -d build/atheris ] || $(BIN)/pip install --quiet --target build/atheris $(ATHERIS)
+	for name in $(DECODERS); do
+	    echo "== fuzzing the decoder of $$name by coverage"
+	    PYTHONPATH=build/atheris $(BIN)/python runtime/tests/fuzz/guided.py $$name \
+	        --seconds $$(($(or $(SECONDS),600) / $(words $(DECODERS)))) --seed $(SEED)
+	done
 
 .PHONY: sanitize
 sanitize: setup ## run the runtime's tests with an executor and a launcher that sanitizers watch
@@ -335,8 +346,8 @@ thousand: setup ## let 1,000 containers live, 8 at a time, and look for what the
 
 .PHONY: load
 load: setup ## load for SECONDS (600): 8 lives at once, races, state roots that are full or go away
-	@echo "== load, for $(SECONDS) seconds"
-	$(BIN)/python runtime/tests/endurance/load.py --seconds $(SECONDS) $(ARGS)
+	@echo "== load, for $(or $(SECONDS),600) seconds"
+	$(BIN)/python runtime/tests/endurance/load.py --seconds $(or $(SECONDS),600) $(ARGS)
 
 .PHONY: faults
 faults: setup ## fail and kill seatrial-oci at each call of each operation, or go on with it: ARGS="--half kept"

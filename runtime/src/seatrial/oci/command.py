@@ -39,6 +39,7 @@ options
 
 environment
   SEATRIAL_OCI_CACHE=on   keep plans, and use those that are kept
+  SEATRIAL_OCI_CACHE=off  nor let a process that makes several containers remember plans
 
 "seatrial-oci COMMAND --help" tells about one command
 """
