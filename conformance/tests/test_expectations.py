@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from seatrial.conformance import adapters, expectations
+from seatrial.conformance.cgroups import MODES
 from seatrial.conformance.data import data_directory
 from seatrial.conformance.errors import UsageError
 from seatrial.conformance.expectations import Expectation
@@ -101,8 +102,8 @@ def test_an_empty_file_expects_nothing(path: Path, registry: Registry) -> None:
         ({"reazon": '"x"'}, "unknown key reazon"),
         ({"test": "3"}, "test has to be the name of a test"),
         ({"checked": "true"}, "checked has to be a text"),
-        ({"when": '"<1"'}, "when takes version, kernel and view"),
-        ({"when": '{ verzion = "<1" }'}, "when takes version, kernel and view"),
+        ({"when": '"<1"'}, "when takes version, kernel and cgroups"),
+        ({"when": '{ verzion = "<1" }'}, "when takes version, kernel and cgroups"),
         ({"when": '{ version = "<<1" }'}, "'<<1' is not a version range"),
         ({"when": "{ version = 1 }"}, "1 is not a version range"),
         ({"when": '{ kernel = ["<1"] }'}, "['<1'] is not a version range"),
@@ -162,7 +163,7 @@ def test_what_is_said_of_a_packaged_runtime_was_checked_by_hand(
         (each.requirement, each.test)
         for each in expectations.for_runtime(name, registry)
         if registry.find(each.requirement).level in BINDING
-        and any(each.applies(PACKAGED[name], "6.1", view) for view in ("v1", "v2"))
+        and any(each.applies(PACKAGED[name], "6.1", mode) for mode in MODES)
         and not each.checked
     ]
     assert unchecked == []
@@ -194,16 +195,16 @@ def test_it_applies_to_its_versions(
     assert found.applies(version, kernel) == applies
 
 
-def test_it_applies_to_its_view(path: Path, registry: Registry) -> None:
-    (found,) = expectations.load(write(path, when='{ view = "v2" }'), registry)
+def test_it_applies_to_its_cgroups(path: Path, registry: Registry) -> None:
+    (found,) = expectations.load(write(path, when='{ cgroups = "v2" }'), registry)
     assert found.applies("1", "6.1", "v2")
     assert not found.applies("1", "6.1", "v1")
     assert not found.applies("1", "6.1")
 
 
-def test_an_unknown_view_is_refused(path: Path, registry: Registry) -> None:
-    with pytest.raises(UsageError, match="is not a view"):
-        expectations.load(write(path, when='{ view = "v3" }'), registry)
+def test_an_unknown_mode_of_cgroups_is_refused(path: Path, registry: Registry) -> None:
+    with pytest.raises(UsageError, match="is no mode of cgroups"):
+        expectations.load(write(path, when='{ cgroups = "v3" }'), registry)
 
 
 # Against verdicts

@@ -173,6 +173,13 @@ def test_columns_of_one_title_are_told_apart() -> None:
     assert [column.title for column in columns] == ["crun 1 (1)", "runc 1", "crun 1 (2)"]
 
 
+def test_columns_of_guests_bear_their_names() -> None:
+    here, there = results(), results()
+    there.header["environment"]["guest"] = "cgroup2"
+    titles = [column.title for column in columns_of([here, there], REGISTRY)]
+    assert titles == ["crun 1", "crun 1 in cgroup2"]
+
+
 # The page
 
 HOSTILE = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.vm import files, guests, host
+from seatrial.vm import files, guests
 from seatrial.vm.errors import VmError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +22,12 @@ def call(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Comple
         [sys.executable, "-m", "seatrial.vm", *words],
         capture_output=True, text=True, cwd=cwd, env=os.environ | environment, check=False,
     )  # fmt: skip
+
+
+def command(folder: Path, name: str, script: str) -> None:
+    """Put a command of ours into ``folder``, for a PATH that begins there."""
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n", "ascii")
+    (folder / name).chmod(0o755)
 
 
 def test_every_guest_is_listed_with_what_it_is() -> None:
@@ -63,8 +69,7 @@ def test_without_vagrant_the_packages_are_named(tmp_path: Path) -> None:
 
 def test_without_libvirt_it_is_told_what_is_missing(tmp_path: Path) -> None:
     for name in ("vagrant", "virsh"):
-        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n", "ascii")
-        (tmp_path / name).chmod(0o755)
+        command(tmp_path, name, "exit 1")
     for name in ("bash", "env", "id", "cat", "grep"):
         (tmp_path / name).symlink_to(f"/usr/bin/{name}")
     done = subprocess.run(
@@ -91,9 +96,28 @@ def test_a_libvirt_that_does_not_run_runs_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (3, f"libvirt: not running: {SCRIPT} start\n")
 
 
-def test_kvm_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    assert host.without_kvm() == "there is no /dev/kvm that may be used"
+@pytest.mark.parametrize(
+    ("device", "paravirtual", "qemu", "why"),
+    [
+        ("none", False, 0, "there is no {folder}/none that may be used"),
+        ("kvm", True, 0, "this host's KVM is a paravirtual one, which boots no stock kernel"),
+        ("kvm", False, 1, "QEMU does not start with KVM"),
+        ("kvm", False, 0, ""),
+    ],
+)
+def test_kvm_is_believed_when_qemu_starts_with_it(
+    tmp_path: Path, device: str, qemu: int, why: str, *, paravirtual: bool
+) -> None:
+    (tmp_path / "kvm").touch()
+    (tmp_path / "modules" / ("kvm_pvm" if paravirtual else "kvm")).mkdir(parents=True)
+    command(tmp_path, "qemu-system-x86_64", f"exit {qemu}")
+    done = subprocess.run(
+        [ROOT / "vagrant" / "host" / "kvm", tmp_path / device, tmp_path / "modules"],
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    said = why.format(folder=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (bool(why), said)
 
 
 def test_what_developers_need_does_not_go_into_a_guest() -> None:

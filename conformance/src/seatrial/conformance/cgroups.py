@@ -20,6 +20,9 @@ PARENT = "seatrial"
 #: The version of the unified hierarchy.
 V2 = 2
 
+#: What a host, or a view of it, may have; ``none`` besides.
+MODES = ("v1", "v2", "hybrid")
+
 View = Literal["host", "v1", "v2"]
 VIEWS: dict[View, str] = {
     "host": "the hierarchies as the host has them",
@@ -71,6 +74,11 @@ def mode(found: list[Hierarchy]) -> str:
     if first:
         return "hybrid" if any(each.controllers for each in second) else "v1"
     return "v2" if second else "none"
+
+
+def seen(view: str, mode: str) -> str:
+    """Name what a runtime sees in ``view`` on a host whose set-up is ``mode``."""
+    return mode if view == "host" else view
 
 
 def take_view(view: View) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from seatrial.conformance.cgroups import VIEWS
+from seatrial.conformance.cgroups import MODES
 from seatrial.conformance.data import data_directory
 from seatrial.conformance.errors import UsageError
 
@@ -48,13 +48,13 @@ class Expectation:
     test: str = ""
     version: SpecifierSet | None = None
     kernel: SpecifierSet | None = None
-    view: str = ""
+    cgroups: str = ""
     checked: str = ""
 
-    def applies(self, runtime_version: str, kernel: str, view: str = "") -> bool:
-        """Whether it is about this version of the runtime on this kernel, in this cgroup view."""
+    def applies(self, runtime_version: str, kernel: str, cgroups: str = "") -> bool:
+        """Whether it is about this version of the runtime on this kernel, seeing these cgroups."""
         within = _within(self.version, runtime_version) and _within(self.kernel, kernel)
-        return within and self.view in {"", view}
+        return within and self.cgroups in {"", cgroups}
 
     def covers(self, verdict: Verdict, requirement: str) -> bool:
         """Whether ``verdict`` on ``requirement`` is what it is about."""
@@ -121,7 +121,7 @@ def _entry(path: Path, number: int, entry: Any, registry: Registry) -> Expectati
         test=entry.get("test", ""),
         version=_specifier(where, when.get("version")),
         kernel=_specifier(where, when.get("kernel")),
-        view=_view(where, when.get("view", "")),
+        cgroups=_cgroups(where, when.get("cgroups", "")),
         checked=entry.get("checked", ""),
     )
 
@@ -142,13 +142,13 @@ def _check_keys(where: str, entry: Any) -> None:  # noqa: ANN401
     if not isinstance(entry.get("checked", ""), str):
         raise UsageError(f"{where}: checked has to be a text")
     when = entry.get("when", {})
-    if not isinstance(when, dict) or not when.keys() <= {"version", "kernel", "view"}:
-        raise UsageError(f"{where}: when takes version, kernel and view")
+    if not isinstance(when, dict) or not when.keys() <= {"version", "kernel", "cgroups"}:
+        raise UsageError(f"{where}: when takes version, kernel and cgroups")
 
 
-def _view(where: str, text: object) -> str:
-    if text != "" and text not in VIEWS:
-        raise UsageError(f"{where}: {text!r} is not a view", hint=", ".join(VIEWS))
+def _cgroups(where: str, text: object) -> str:
+    if text != "" and text not in MODES:
+        raise UsageError(f"{where}: {text!r} is no mode of cgroups", hint=", ".join(MODES))
     return str(text)
 
 
@@ -177,15 +177,15 @@ def compare(
     expectations: Iterable[Expectation],
     runtime_version: str,
     kernel: str | None = None,
-    view: str = "",
+    cgroups: str = "",
 ) -> Outcome:
     """Mark the verdicts that are known failures, and find expectations that no longer hold.
 
-    ``kernel`` is the release that the verdicts are from; default: the running one.  ``view`` is
-    what the runtime saw of the cgroups.
+    ``kernel`` is the release that the verdicts are from; default: the running one.  ``cgroups`` is
+    what the runtime saw of them: v1, v2 or hybrid.
     """
     kernel = platform.release() if kernel is None else kernel
-    active = [each for each in expectations if each.applies(runtime_version, kernel, view)]
+    active = [each for each in expectations if each.applies(runtime_version, kernel, cgroups)]
     failed: set[Expectation] = set()
     passed: set[Expectation] = set()
     marked: list[Verdict] = []

@@ -119,10 +119,11 @@ def _distribution() -> str:
         return ""
 
 
-def describe() -> dict[str, object]:
-    """Return the facts for the header of a results file."""
+def describe(guest: str | None = None) -> dict[str, object]:
+    """Return the facts for the header of a results file, from a machine called ``guest``."""
     found = cgroups.hierarchies()
     return {
+        **({} if guest is None else {"guest": guest}),
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "distribution": _distribution(),

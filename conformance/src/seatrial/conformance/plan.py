@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Plan:
     """The options of a run, looked at once, and what became of it.
 
+    ``guest`` is what reports call this machine, if it was given a name.
     ``runtimes`` is what a results header says about each, known after the smoke tests.
     ``refusal`` is why nothing, or nothing more, is judged.
     """
@@ -38,6 +39,7 @@ class Plan:
     selected: frozenset[str]
     results: Path | None
     profile: Profile
+    guest: str | None
     asked: bool
     runtimes: list[dict[str, Any]] = field(default_factory=list)
     refusal: SeatrialError | None = None
@@ -67,6 +69,7 @@ class Plan:
             selected=frozenset(row.id for row in selected if row.in_force(option.spec)),
             results=Path(option.results) if option.results else None,
             profile=profile,
+            guest=option.guest,
             asked=bool(option.runtime or option.results or option.requirement),
         )
 

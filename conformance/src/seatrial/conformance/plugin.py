@@ -80,6 +80,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long one command of the runtime may take (default: 10)",
     )
+    add(
+        "--guest",
+        metavar="NAME",
+        help="what reports call this machine, beside the results of others",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

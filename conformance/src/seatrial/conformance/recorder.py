@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seatrial.conformance import expectations, facts, judgement, terminal
+from seatrial.conformance import cgroups, expectations, facts, judgement, terminal
 from seatrial.conformance.errors import UnfitError, UsageError
 from seatrial.conformance.results import Writer
 from seatrial.conformance.verdicts import DECIDING, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seatrial.conformance.plan import Plan
 
 #: What a shell reports for a program that Ctrl-C ended.
@@ -32,6 +34,7 @@ class Recorder:
         self._other_failures = 0
         self._uncollected = 0
         self._interrupted = False
+        self._mode = cgroups.mode(cgroups.hierarchies())
 
     def _begin(self) -> None:
         """Write the header, and say what is judged; raises ``UsageError`` for a bad --results."""
@@ -43,7 +46,7 @@ class Recorder:
                 profile=plan.profile.name,
                 seed=plan.profile.seed,
                 runtimes=plan.runtimes,
-                environment=facts.describe(),
+                environment=facts.describe(plan.guest),
             )
         terminal.prepare(self.config, plan.runtimes, plan.spec, plan.profile)
 
@@ -132,7 +135,8 @@ class Recorder:
         for runtime in self.plan.runtimes:
             own = [verdict for verdict in self.verdicts if verdict.runtime == runtime["name"]]
             expected = self.plan.expectations(runtime["name"])
-            seen = expectations.compare(own, expected, runtime["version"], view=runtime["view"])
+            version, mode = runtime["version"], self._cgroups(runtime)
+            seen = expectations.compare(own, expected, version, cgroups=mode)
             if self.plan.profile.is_partial:
                 seen.unexpected_passes.clear()
             self.judged.append(terminal.Judged(runtime, seen, complete=complete))
@@ -146,12 +150,15 @@ class Recorder:
         failed = verdict.status == "fail" and not verdict.known and deciding
         return failed or verdict.status == "error"
 
+    def _cgroups(self, runtime: Mapping[str, str]) -> str:
+        return cgroups.seen(runtime.get("view", "host"), self._mode)
+
     def is_known(self, verdict: Verdict) -> bool:
         """Whether a failure is listed in the expectations of its runtime."""
         name = verdict.runtime
         runtime = next((each for each in self.plan.runtimes if each["name"] == name), {})
-        version, view = runtime.get("version", ""), runtime.get("view", "")
-        seen = expectations.compare([verdict], self.plan.expectations(name), version, view=view)
+        expected, version = self.plan.expectations(name), runtime.get("version", "")
+        seen = expectations.compare([verdict], expected, version, cgroups=self._cgroups(runtime))
         return seen.verdicts[0].known
 
     @pytest.hookimpl(tryfirst=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import vagrant as python_vagrant
+from typing import TYPE_CHECKING
 
 from seatrial.vm import host
 from seatrial.vm.errors import VmError
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
 
 #: Seconds for each step, from the slow end of what was seen without KVM on a busy machine.
 UP_S, DOWN_S, STEP_S = 1200, 120, 120
+#: The state of a guest in which this tree is installed and nothing has run yet.
+_SNAPSHOT = "installed"
+
+
+def _reason(stdout: str, stderr: str) -> str:
+    """Return in one line why a command failed; Vagrant tells machines on its standard output."""
+    for line in stdout.splitlines():
+        if line.split(",")[2:3] == ["error-exit"]:
+            text = line.split(",", 4)[-1].replace("%!(VAGRANT_COMMA)", ",").replace("\\n", " ")
+            return " ".join(text.split())
+    return " ".join(stderr.split()) or "it did not say why"
 
 
 class Machine:
@@ -27,46 +40,62 @@ class Machine:
     def __init__(self, root: Path, guest: Guest) -> None:
         """Nothing is started yet."""
         self.root, self.guest = root, guest
-        # It comes without types.
-        self._vagrant: Any = python_vagrant.Vagrant(  # type: ignore[no-untyped-call]
-            root=str(root), env=host.environment(), quiet_stdout=False
-        )
         self._ssh_config: Path | None = None
 
     @property
     def state(self) -> str:
         """What Vagrant says of it: running, shutoff, not_created and the like."""
-        (status,) = self._vagrant.status(vm_name=self.guest.name)
-        return str(status.state)
+        for line in self._asked("status", "--machine-readable", self.guest.name).splitlines():
+            _, _, kind, text = [*line.split(",", 3), "", "", ""][:4]
+            if kind == "state":
+                return text
+        raise VmError(f"vagrant does not say how {self.guest.name} is")
 
     def up(self) -> None:
-        """Have it running and provisioned; what Vagrant says is shown.
+        """Have it running, with this tree installed and nothing run yet.
+
+        What Vagrant says is shown.
 
         Raises:
             VmError: it does not boot in time, or provisioning fails.
         """
-        is_new = self.state == "not_created"
-        self._call("up", self.guest.name, "--no-destroy-on-error", seconds=UP_S)
-        if not is_new:
+        name = self.guest.name
+        if self.state == "not_created":
+            self._call("up", name, "--no-destroy-on-error", seconds=UP_S)
+        else:
+            if _SNAPSHOT in self._asked("snapshot", "list", name).split():
+                self._call("snapshot", "restore", "--no-provision", name, _SNAPSHOT, seconds=UP_S)
+                self.ask("date", "--set", f"@{time.time():.0f}")  # it went on from where it was
+            else:
+                self._call("up", name, seconds=UP_S)
             # Vagrant installs the first time only; what the tree has become since is to be there.
-            self._call("rsync", self.guest.name, seconds=UP_S)
-            self._call("provision", self.guest.name, seconds=UP_S)
+            self._call("rsync", name, seconds=UP_S)
+            self._call("provision", name, seconds=UP_S)
+        self._call("snapshot", "save", "--force", name, _SNAPSHOT, seconds=UP_S)
 
     def down(self) -> None:
-        """Remove it and its disk.
+        """Remove it and its disk, if it is there.
 
         Raises:
             VmError: Vagrant cannot.
         """
-        self._call("destroy", "--force", self.guest.name, seconds=DOWN_S)
+        if self.state != "not_created":
+            self._call("destroy", "--force", self.guest.name, seconds=DOWN_S)
 
-    def run(self, *command: str, seconds: float) -> int:
-        """Run a command in it as root, with its output shown; return the exit status.
+    def run(self, program: str, *arguments: str, seconds: float) -> int:
+        """Run a program in it as root, with its output shown; return the exit status.
 
         Raises:
             VmError: it takes more than ``seconds``.
         """
-        return self._timed(self._ssh(*command), seconds, f"{command[0]} in {self.guest.name}")
+        command = self._ssh("PYTHONUNBUFFERED=1", program, *arguments)
+        try:
+            return self._timed(command, seconds, f"{program} in {self.guest.name}")
+        except (VmError, KeyboardInterrupt):
+            # That ended ssh; the program goes on until it is told.
+            with contextlib.suppress(VmError):
+                self.ask("pkill", "-INT", "-x", program)
+            raise
 
     def ask(self, *command: str) -> str:
         """Run a short command in it as root; return what it prints.
@@ -74,15 +103,7 @@ class Machine:
         Raises:
             VmError: it fails or takes too long.
         """
-        try:
-            done = subprocess.run(
-                self._ssh(*command), capture_output=True, text=True, timeout=STEP_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise VmError(f"{self.guest.name} did not answer within {STEP_S} s") from None
-        if done.returncode != 0:
-            raise VmError(f"{command[0]} failed in {self.guest.name}: {done.stderr.strip()}")
-        return done.stdout
+        return self._answer(self._ssh(*command), f"{command[0]} in {self.guest.name}")
 
     def fetch(self, path: str, file: Path) -> None:
         """Bring the file ``path`` home, whole or not at all.
@@ -98,25 +119,45 @@ class Machine:
     def ssh_config(self) -> Path:
         """Return a file of ssh's configuration for it, as testinfra takes it."""
         if self._ssh_config is None:
-            text = self._vagrant.ssh_config(vm_name=self.guest.name)
+            text = self._asked("ssh-config", self.guest.name)
             folder = Path(tempfile.mkdtemp(prefix="seatrial-vm-"))
             self._ssh_config = folder / "ssh_config"
-            self._ssh_config.write_text(text, "utf-8")
+            # One connection for all: to make one takes an emulated guest seconds.
+            shared = f"  ControlMaster auto\n  ControlPath {folder}/shared\n  ControlPersist 60\n"
+            self._ssh_config.write_text(f"{text.rstrip()}\n{shared}", "utf-8")
         return self._ssh_config
 
     def close(self) -> None:
         """Remove what was written to reach it."""
         if self._ssh_config is not None:
-            self._ssh_config.unlink()
-            self._ssh_config.parent.rmdir()
+            command = ["ssh", "-F", str(self._ssh_config), "-O", "exit", self.guest.name]
+            subprocess.run(command, capture_output=True, timeout=STEP_S, check=False)
+            shutil.rmtree(self._ssh_config.parent)
             self._ssh_config = None
 
     def _ssh(self, *command: str) -> list[str]:
         config = str(self.ssh_config())
         return ["ssh", "-F", config, "-o", "LogLevel=ERROR", self.guest.name, "sudo", *command]
 
+    def _asked(self, *words: str) -> str:
+        return self._answer(["vagrant", *words], f"vagrant {words[0]}")
+
+    def _answer(self, command: list[str], what: str) -> str:
+        try:
+            done = subprocess.run(
+                command, cwd=self.root, env=host.environment(), stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, timeout=STEP_S, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise VmError(f"{what} did not answer within {STEP_S} s") from None
+        if done.returncode != 0:
+            raise VmError(f"{what} failed: {_reason(done.stdout, done.stderr)}")
+        return done.stdout
+
     def _call(self, *words: str, seconds: float) -> None:
-        command = ["vagrant", *words]
+        # Its bars of progress are for terminals.
+        quiet = [] if sys.stdout.isatty() else ["--no-tty"]
+        command = ["vagrant", *words, *quiet]
         if self._timed(command, seconds, f"vagrant {words[0]} {self.guest.name}") != 0:
             raise VmError(
                 f"vagrant {words[0]} {self.guest.name} failed",
@@ -124,12 +165,20 @@ class Machine:
             )
 
     def _timed(self, command: list[str], seconds: float, what: str) -> int:
-        # A group of its own, so that all of it can be ended; Ctrl-C is handed on.
-        child = subprocess.Popen(
-            command, cwd=self.root, env=host.environment(), stdin=subprocess.DEVNULL,
-            process_group=0,
-        )  # fmt: skip
+        # A group of its own, so that all of it can be ended; Ctrl-C is handed on. Should it come
+        # while there is no child yet to hand it to, it is kept until there is.
+        kept: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, _: kept.append(number))
         try:
+            child = subprocess.Popen(
+                command, cwd=self.root, env=host.environment(), stdin=subprocess.DEVNULL,
+                process_group=0,
+            )  # fmt: skip
+        finally:
+            signal.signal(signal.SIGINT, before)
+        try:
+            for number in kept:
+                signal.raise_signal(number)
             return child.wait(seconds)
         except subprocess.TimeoutExpired:
             raise VmError(
@@ -141,6 +190,6 @@ class Machine:
                 os.killpg(child.pid, signal.SIGINT)
                 try:
                     child.wait(STEP_S)
-                except subprocess.TimeoutExpired:
+                except (subprocess.TimeoutExpired, KeyboardInterrupt):
                     os.killpg(child.pid, signal.SIGKILL)
                     child.wait()

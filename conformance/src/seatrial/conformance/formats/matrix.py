@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from seatrial.conformance import expectations
+from seatrial.conformance import cgroups, expectations
 from seatrial.conformance.profiles import Profile
 from seatrial.conformance.registry import DOCUMENTS, LEVELS
 from seatrial.conformance.verdicts import rows
@@ -201,21 +201,24 @@ def columns_of(files: Iterable[Results], registry: Registry) -> tuple[Column, ..
         for verdict in results.verdicts:
             for name in verdict.requirements:
                 registry.find(name)
-        kernel = str(results.header["environment"].get("kernel", ""))
+        environment = results.header["environment"]
+        kernel = str(environment.get("kernel", ""))
+        mode = str(environment.get("cgroups", {}).get("mode", ""))
+        where = f" in {environment['guest']}" if "guest" in environment else ""
         for runtime in results.header["runtimes"]:
             own = [verdict for verdict in results.verdicts if verdict.runtime == runtime["name"]]
             known = expectations.for_runtime(runtime["name"], registry)
-            view = str(runtime.get("view", ""))
-            outcome = expectations.compare(own, known, runtime["version"], kernel, view)
+            seen = cgroups.seen(str(runtime.get("view", "host")), mode)
+            outcome = expectations.compare(own, known, runtime["version"], kernel, seen)
             if Profile(results.header.get("profile", "default")).is_partial:
                 outcome = replace(outcome, unexpected_passes=[])
-            title = f"{runtime['name']} {runtime['version']}"
+            title = f"{runtime['name']} {runtime['version']}{where}"
             found.append(Column(title, runtime, results, outcome))
     return tuple(_told_apart(found))
 
 
 def _told_apart(columns: list[Column]) -> Iterable[Column]:
-    """Number the columns of one title: a runtime in two views, on two hosts."""
+    """Number the columns of one title: a runtime in two views, on two hosts without a name."""
     seen = Counter(column.title for column in columns)
     numbers: Counter[str] = Counter()
     for column in columns:

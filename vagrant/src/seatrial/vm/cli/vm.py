@@ -65,6 +65,10 @@ def fill(parser: argparse.ArgumentParser) -> None:
                 "--profile", default="default", help="quick, default or thorough (default: default)"
             )
             each.add_argument(
+                "--requirement", action="append", default=[], metavar="PREFIX",
+                help="judge only requirements whose id begins with it; repeatable",
+            )  # fmt: skip
+            each.add_argument(
                 "-n", "--workers", default="2", metavar="N", help="processes (default: 2)"
             )
         each.set_defaults(run=_reporting, does=function)
@@ -78,18 +82,30 @@ def _reporting(arguments: argparse.Namespace) -> int:
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
         return 3
+    except OSError as error:
+        print(f"seatrial vm: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print("seatrial vm: interrupted; `seatrial vm down` removes what runs", file=sys.stderr)
         return 130
 
 
 @contextlib.contextmanager
-def _machines(arguments: argparse.Namespace) -> Iterator[list[Machine]]:
-    from seatrial.vm import guests, host
+def _machines(
+    arguments: argparse.Namespace, *, installing: bool = False, stopping: bool = False
+) -> Iterator[list[Machine]]:
+    from seatrial.vm import files, guests, host
 
     root = guests.checkout()
     wanted = guests.named(root, arguments.guest)
-    host.enter(root)
+
+    def prepare() -> None:
+        if installing:
+            host.check_room()
+            for suite in sorted({guest.suite for guest in wanted}):
+                files.gather(root, suite)
+
+    host.enter(root, prepare, stopping=stopping)
     from seatrial.vm.machines import Machine
 
     with contextlib.ExitStack() as stack:
@@ -117,14 +133,13 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from seatrial.vm import files, host
+    from seatrial.vm import host
 
-    with _machines(arguments) as machines:
-        if (why := host.without_kvm()) is not None:
+    with _machines(arguments, installing=True) as machines:
+        if (why := host.without_kvm(machines[0].root)) is not None:
             print(f"== guests are emulated in software, ten to forty times slower: {why}")
         for machine in machines:
             print(f"== {machine.guest.name}: {machine.guest.about}", flush=True)
-            files.gather(machine.root, machine.guest.suite)
             machine.up()
     return 0
 
@@ -149,7 +164,8 @@ def _test(arguments: argparse.Namespace) -> int:
     from seatrial.vm import host
 
     with _machines(arguments) as machines:
-        patience_s = _PATIENCE_S if host.without_kvm() is None else _PATIENCE_WITHOUT_KVM_S
+        is_quick = host.without_kvm(machines[0].root) is None
+        patience_s = _PATIENCE_S if is_quick else _PATIENCE_WITHOUT_KVM_S
         worst = 0
         for machine in machines:
             if _checked(machine) != 0:
@@ -160,9 +176,12 @@ def _test(arguments: argparse.Namespace) -> int:
             for runtime in arguments.runtime or _RUNTIMES:
                 print(f"== {machine.guest.name}: {runtime}", flush=True)
                 status = machine.run(
-                    "seatrial", "test", "--runtime", runtime, "--profile", arguments.profile,
+                    "seatrial", "test", "--runtime", runtime,
+                    "--profile", arguments.profile,
+                    *(f"--requirement={prefix}" for prefix in arguments.requirement),
                     "-n", arguments.workers, "--results", _there(runtime),
-                    "--runtime-timeout", str(patience_s), seconds=_SUITE_S,
+                    "--guest", machine.guest.name, "--runtime-timeout", str(patience_s),
+                    seconds=_SUITE_S,
                 )  # fmt: skip
                 worst = max(worst, status)
                 _bring(machine, runtime)
@@ -193,16 +212,18 @@ def _home(root: Path, guest: str) -> Path:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    from seatrial.vm import guests, host
+    from seatrial.vm import guests
 
     everything = not arguments.guest
     if everything:
         arguments.guest = list(guests.every(guests.checkout()))
-    with _machines(arguments) as machines:
+    complaints = []
+    with _machines(arguments, stopping=everything) as machines:
         for machine in machines:
-            if machine.state != "not_created":
+            try:
                 machine.down()
-        if everything:
-            # From within the namespaces of our own libvirtd this ends ourselves too, at last.
-            host.leave(machines[0].root)
+            except VmError as error:
+                complaints.append(error)  # the others are to go all the same
+    if complaints:
+        raise complaints[0]
     return 0
