@@ -349,6 +349,11 @@ load: setup ## load for SECONDS (600): 8 lives at once, races, state roots that 
 	@echo "== load, for $(or $(SECONDS),600) seconds"
 	$(BIN)/python runtime/tests/endurance/load.py --seconds $(or $(SECONDS),600) $(ARGS)
 
+.PHONY: engine-crashes
+engine-crashes: setup engine-packages ## kill -9 the engine's daemon and supervisors: ARGS="--moments 200 --seed 7"
+	@echo "== killing daemons and supervisors"
+	PYTHONPATH=runtime/engines/src $(BIN)/python runtime/tests/endurance/engine_crashes.py $(ARGS)
+
 .PHONY: faults
 faults: setup ## fail and kill seatrial-oci at each call of each operation, or go on with it: ARGS="--half kept"
 	@echo "== faults at every operation"

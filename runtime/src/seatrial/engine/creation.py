@@ -16,6 +16,7 @@ from seatrial.engine import (
     names,
     payloads,
     preparation,
+    removal,
     restarts,
     security,
     signalling,
@@ -23,6 +24,7 @@ from seatrial.engine import (
 from seatrial.engine.errors import BadRequest, Conflict, NotFound, Unsupported
 from seatrial.engine.payloads import Config, CreateRequest, HostConfig
 from seatrial.engine.records import Record
+from seatrial.engine.volumes import Wanted
 
 if TYPE_CHECKING:
     from seatrial.engine.containers import Container
@@ -58,19 +60,24 @@ async def _create(
         if mode.startswith("container:"):
             engine.containers.find(mode.partition(":")[2])
     made.host.runtime = made.host.runtime or engine.settings.default_runtime
+    wanted = Wanted(engine.volumes)
     made.mounts = mountpoints.resolve(
-        made.config, made.host, engine.volumes, lambda text: engine.containers.find(text).record
+        made.config, made.host, wanted, lambda text: engine.containers.find(text).record
     )
+    made.unfinished = "with volumes"
     container = engine.containers.add(made)
     folder, layers = engine.folder(made), engine.images.layers
-    try:
-        await asyncio.to_thread(
-            preparation.make_folder, made, folder, layers, engine.volumes, payload
-        )
-    except BaseException:
-        engine.containers.forget(made)
-        await asyncio.to_thread(preparation.remove_folder, made, folder, layers)
-        raise
+    async with container.lock:
+        try:
+            wanted.make()
+            await asyncio.to_thread(
+                preparation.make_folder, made, folder, layers, engine.volumes, payload
+            )
+        except BaseException:
+            await removal.finish(engine, container)
+            raise
+        made.unfinished = ""
+        engine.containers.keep(made)
     engine.tell(made, "create")
     return container
 

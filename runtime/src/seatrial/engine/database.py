@@ -49,6 +49,12 @@ class Database:
         found = self._connection.execute("SELECT value FROM fact WHERE name = ?", (name,))
         return str(found.fetchone()[0])
 
+    def defects(self) -> list[str]:
+        """Return what SQLite finds wrong with the file."""
+        found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
+        broken = self._connection.execute("PRAGMA foreign_key_check").fetchall()
+        return [*(each for each in found if each != "ok"), *map(str, broken)]
+
     # --- containers -----------------------------------------------------------------------------
 
     def containers(self) -> list[bytes]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from seatrial.engine.payloads import Config, HostConfig, Mount
     from seatrial.engine.records import Record
-    from seatrial.engine.volumes import Volumes
+    from seatrial.engine.volumes import Volume, Wanted
 
 _PROPAGATIONS = {"private", "rprivate", "shared", "rshared", "slave", "rslave"}
 #: They mean something on other systems, or with SELinux; here they are taken and change nothing.
@@ -32,10 +32,10 @@ _TMPFS_DEFAULTS = ("noexec", "nosuid", "nodev")
 def resolve(
     config: Config,
     host: HostConfig,
-    volumes: Volumes,
+    wanted: Wanted,
     container: Callable[[str], Record],
 ) -> list[MountPoint]:
-    """Return the mounts of a new container; makes the volumes that are not there.
+    """Return the mounts of a new container; the volumes that they need are in ``wanted``.
 
     What is given later wins at one destination: an image's volume, then those of other containers,
     then what was asked for.
@@ -43,8 +43,8 @@ def resolve(
     found = _of_others(host, container)
     asked: dict[str, MountPoint] = {}
     for point in (
-        *(_bind(text, host.volume_driver, volumes) for text in host.binds or ()),
-        *(_mount(mount, volumes) for mount in host.mounts or ()),
+        *(_bind(text, host.volume_driver, wanted) for text in host.binds or ()),
+        *(_mount(mount, wanted) for mount in host.mounts or ()),
     ):
         if point.destination in asked:
             raise BadRequest(f"Duplicate mount point: {point.destination}")
@@ -57,8 +57,8 @@ def resolve(
     for destination in config.volumes or {}:
         where = _destination(destination)
         if where not in found and where not in (host.tmpfs or {}):
-            volume = volumes.create(driver=host.volume_driver)
-            found[where] = _volume(volume.name, volumes, where, mode="", copy_up=True)
+            volume = wanted.volume(driver=host.volume_driver)
+            found[where] = _volume(volume, wanted, where, mode="", copy_up=True)
     return list(found.values())
 
 
@@ -97,13 +97,13 @@ def _destination(path: str) -> str:
 
 
 def _volume(
-    name: str, volumes: Volumes, where: str, *, mode: str, rw: bool = True, copy_up: bool
+    volume: Volume, wanted: Wanted, where: str, *, mode: str, rw: bool = True, copy_up: bool
 ) -> MountPoint:
     return MountPoint(
         type="volume",
         destination=where,
-        source=volumes.path(volumes.find(name)),
-        name=name,
+        source=wanted.path(volume),
+        name=volume.name,
         driver="local",
         mode=mode,
         rw=rw,
@@ -111,7 +111,7 @@ def _volume(
     )
 
 
-def _bind(text: str, driver: str, volumes: Volumes) -> MountPoint:
+def _bind(text: str, driver: str, wanted: Wanted) -> MountPoint:
     """Read ``SOURCE:DESTINATION[:OPTIONS]``; a source that is no path is a volume's name."""
     parts = text.split(":")
     if len(parts) not in {2, _WITH_MODE} or not all(parts[:2]):
@@ -135,9 +135,9 @@ def _bind(text: str, driver: str, volumes: Volumes) -> MountPoint:
     if not source.startswith("/"):
         if spread:
             raise BadRequest(f"invalid volume specification: '{text}'")
-        volumes.create(names.volume_name(source), driver=driver)
+        volume = wanted.volume(names.volume_name(source), driver=driver)
         return _volume(
-            source, volumes, where, mode=mode or "z", rw=rw, copy_up="nocopy" not in options
+            volume, wanted, where, mode=mode or "z", rw=rw, copy_up="nocopy" not in options
         )
     if "nocopy" in options:
         raise BadRequest(f"invalid mode: {mode}")
@@ -152,7 +152,7 @@ def _bind(text: str, driver: str, volumes: Volumes) -> MountPoint:
     )
 
 
-def _mount(mount: Mount, volumes: Volumes) -> MountPoint:
+def _mount(mount: Mount, wanted: Wanted) -> MountPoint:
     where = _destination(mount.target)
     if mount.type == "bind":
         if not mount.source.startswith("/"):
@@ -184,20 +184,18 @@ def _mount(mount: Mount, volumes: Volumes) -> MountPoint:
             ],
         )
     if mount.type == "volume":
-        wanted = mount.volume_options
-        if wanted is not None and wanted.subpath:
+        how = mount.volume_options
+        if how is not None and how.subpath:
             raise Unsupported("a part of a volume (volume-subpath) cannot be mounted")
-        driver = wanted.driver_config if wanted is not None else None
-        volume = volumes.create(
+        driver = how.driver_config if how is not None else None
+        volume = wanted.volume(
             mount.source,
             driver=driver.name if driver is not None else "",
-            labels=wanted.labels if wanted is not None else None,
+            labels=how.labels if how is not None else None,
             options=driver.options if driver is not None else None,
         )
-        copy_up = wanted is None or not wanted.no_copy
-        return _volume(
-            volume.name, volumes, where, mode="z", rw=not mount.read_only, copy_up=copy_up
-        )
+        copy_up = how is None or not how.no_copy
+        return _volume(volume, wanted, where, mode="z", rw=not mount.read_only, copy_up=copy_up)
     if mount.type == "tmpfs":
         if mount.source:
             raise BadRequest(
@@ -250,12 +248,12 @@ def oci(point: MountPoint) -> dict[str, Any]:
 def check_propagation(points: list[MountPoint]) -> None:
     """Refuse to share what is not shared on the host: a mount made there would not travel."""
     for point in points:
-        wanted = point.propagation.removeprefix("r")
-        if point.type != "bind" or wanted not in {"shared", "slave"}:
+        spread = point.propagation.removeprefix("r")
+        if point.type != "bind" or spread not in {"shared", "slave"}:
             continue
         where, tags = kernel.mount_of(point.source)
-        if not tags & ({"shared"} if wanted == "shared" else {"shared", "master"}):
-            what = "a shared" if wanted == "shared" else "a shared or slave"
+        if not tags & ({"shared"} if spread == "shared" else {"shared", "master"}):
+            what = "a shared" if spread == "shared" else "a shared or slave"
             raise BadRequest(
                 f"path {point.source} is mounted on {where} but it is not {what} mount"
             )

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import pwd
+import select
+import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from seatrial.engine.errors import BadRequest
@@ -51,6 +54,25 @@ def table(pids: list[int], arguments: str) -> tuple[list[str], list[list[str]]]:
         )
     rows = [row for pid in pids if (row := _row(pid, titles)) is not None]
     return [title.rstrip(" *") for title in titles], rows
+
+
+def end_session(leader: int) -> None:
+    """Kill the processes of a session whose leader is gone, and wait until they are.
+
+    A session's number is no new process's as long as one is in it: while there is a leader, it is
+    another, and nothing is done.
+    """
+    if not leader or os.path.exists(f"/proc/{leader}"):
+        return
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            held = os.pidfd_open(int(name))
+            try:
+                if int(_Process(int(name)).stat[3]) == leader:
+                    signal.pidfd_send_signal(held, signal.SIGKILL)
+                    select.select([held], [], [])
+            finally:
+                os.close(held)
 
 
 def _row(pid: int, titles: tuple[str, ...]) -> list[str] | None:

@@ -83,6 +83,8 @@ class Record(Struct):
     mounts: list[MountPoint]
     state: State = field(default_factory=State)
     restart_count: int = 0
+    #: Its creation or its removal is under way: a daemon that finds it so after a crash removes it.
+    unfinished: Literal["", "alone", "with volumes"] = ""
     #: Somebody has stopped it: restart policies leave it alone.
     stopped_by_hand: bool = False
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from seatrial.engine import health, messages, preparation, removal, runs
+from seatrial.engine import clock, health, messages, removal, runs
+from seatrial.engine.errors import EngineError
 from seatrial.engine.extraction import remove_tree
 from seatrial.engine.snapshots import Snapshot
 from seatrial.engine.supervision import SupervisorGone
@@ -15,41 +17,59 @@ if TYPE_CHECKING:
     from seatrial.engine.containers import Container
     from seatrial.engine.engine import Engine
 
-_SOCKET = "supervisor.sock"
+_SOCKET, _EXIT_FILE = "supervisor.sock", "exit.json"
 _ID = 64
 
 
 async def recover(engine: Engine) -> None:
     """Find the containers that run, end those that do not, start what is to be started."""
     for container in engine.containers.all():
-        record = container.record
-        exec_folder = engine.settings.exec_folder(record.id)
+        exec_folder = engine.settings.exec_folder(container.record.id)
         try:
             connection = messages.connect(exec_folder, _SOCKET)
         except OSError:
             await _recover_ended(engine, container, exec_folder)
-            continue
-        container.link = runs.follow(engine, container, connection)
-        try:
-            answer = await container.link.ask("state")
-        except SupervisorGone:
-            continue  # its loss is taken care of
-        if not record.state.running:
-            record.state.status = "running"
-        record.state.pid = answer["pid"]
-        engine.containers.keep(record)
-        if record.state.status == "running":
-            health.begin(engine, container)
-    _sweep(engine)
+        else:
+            await _recover_running(engine, container, connection)
+    for container in engine.containers.all():
+        if container.record.unfinished:
+            volumes = container.record.unfinished == "with volumes"
+            await removal.remove(engine, container, force=True, volumes=volumes)
+    await _sweep(engine)
     for container in engine.containers.all():
         _restart_by_policy(engine, container)
 
 
+async def _recover_running(engine: Engine, container: Container, connection: socket.socket) -> None:
+    """Take a container over from the daemon before; one that is about to run is waited for."""
+    record = container.record
+    container.link = runs.follow(engine, container, connection)
+    try:
+        answer = await container.link.ask("state")
+    except SupervisorGone:
+        return  # its loss is taken care of
+    if not answer["pid"]:
+        # Nobody has told it to start, and nobody will: it ends.
+        container.link.close()
+        container.link = None
+        await runs.clean(engine, record)
+        return
+    if not record.state.running:
+        record.state.status = "running"
+    record.state.pid = answer["pid"]
+    record.state.started_at = clock.from_ns(answer["started_ns"])
+    engine.containers.keep(record)
+    if record.state.status == "running":
+        health.begin(engine, container)
+
+
 async def _recover_ended(engine: Engine, container: Container, exec_folder: str) -> None:
     record = container.record
-    if not os.path.isdir(exec_folder) and not record.state.running:
-        if preparation.snapshot(record, engine.folder(record), engine.images.layers).mounted:
-            await runs.clean(engine, record)
+    if not record.state.running and not os.path.exists(f"{exec_folder}/{_EXIT_FILE}"):
+        # Whoever wanted it to run was never told that it does.
+        if os.path.isdir(exec_folder):
+            await runs.end_by_force(engine, record)
+        await runs.clean(engine, record)
         return
     # Its supervisor is lost, just as if that had happened now.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -68,12 +88,17 @@ def _restart_by_policy(engine: Engine, container: Container) -> None:
         engine.tasks.begin(removal.remove(engine, container, force=False, volumes=True))
 
 
-def _sweep(engine: Engine) -> None:
-    """Remove folders that no container has: of a daemon that was killed meanwhile."""
+async def _sweep(engine: Engine) -> None:
+    """Remove what no container has: of a daemon that was killed meanwhile."""
     known = {container.record.id for container in engine.containers.all()}
+    for runtime in engine.runtimes.values():
+        for identifier in runtime.containers() - known:
+            with suppress(EngineError):
+                await runtime("delete", "--force", identifier)
     for parent in (f"{engine.settings.root}/containers", engine.settings.exec_root):
         for name in os.listdir(parent):
             if len(name) == _ID and name not in known:
                 Snapshot(f"{parent}/{name}", []).unmount()
                 remove_tree(None, f"{parent}/{name}")
+    engine.volumes.sweep()
     engine.images.sweep(engine.layers_in_use())

@@ -28,21 +28,29 @@ async def remove(engine: Engine, container: Container, *, force: bool, volumes: 
         with suppress(Conflict):
             await signalling.kill(engine, container, "KILL")
     container.removing = True
+    record.unfinished = "with volumes" if volumes else "alone"
+    engine.containers.keep(record)
     async with container.lock:
-        engine.containers.forget(record)
-        await asyncio.to_thread(
-            preparation.remove_folder, record, engine.folder(record), engine.images.layers
-        )
-        with suppress(FileNotFoundError):
-            remove_tree(None, engine.settings.exec_folder(record.id))
+        await finish(engine, container)
         container.waiting.dismiss()
         for key, each in list(engine.execs.items()):
             if each.container is container:
                 del engine.execs[key]
-        if volumes:
-            _remove_anonymous_volumes(engine, record)
         engine.tell(record, "destroy")
         container.tell_removal()
+
+
+async def finish(engine: Engine, container: Container) -> None:
+    """Remove what there is of a container; it is forgotten last, so that nothing is left of it."""
+    record = container.record
+    await asyncio.to_thread(
+        preparation.remove_folder, record, engine.folder(record), engine.images.layers
+    )
+    with suppress(FileNotFoundError):
+        remove_tree(None, engine.settings.exec_folder(record.id))
+    if record.unfinished == "with volumes":
+        _remove_anonymous_volumes(engine, record)
+    engine.containers.forget(record)
 
 
 def _why_not(record: Record) -> str:
@@ -59,4 +67,5 @@ def _remove_anonymous_volumes(engine: Engine, record: Record) -> None:
             continue
         with suppress(NotFound, Conflict):
             if engine.volumes.find(point.name).anonymous:
-                engine.volumes.remove(point.name, engine.containers.with_volume(point.name))
+                users = engine.containers.with_volume(point.name)
+                engine.volumes.remove(point.name, [each for each in users if each != record.id])

@@ -16,13 +16,14 @@ from seatrial.engine import (
     creation,
     health,
     preparation,
+    processes,
     removal,
     restarts,
     signalling,
 )
 from seatrial.engine.errors import BadRequest, Conflict, EngineError, NotModified
 from seatrial.engine.extraction import remove_tree
-from seatrial.engine.supervision import Link
+from seatrial.engine.supervision import Link, SupervisorGone
 
 if TYPE_CHECKING:
     import socket
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from seatrial.engine.messages import Message
     from seatrial.engine.records import Record
 
-_EXIT_FILE = "exit.json"
+_EXIT_FILE, _PID_FILE = "exit.json", "supervisor.pid"
 _KILLED = 137
 _log = logging.getLogger(__name__)
 
@@ -97,6 +98,8 @@ async def _begin(engine: Engine, container: Container) -> EngineError | None:
                 )
         answer = await container.link.ask("start")
     except (EngineError, OSError) as error:
+        if isinstance(error, SupervisorGone):
+            await end_by_force(engine, record)
         await _failed(engine, container, str(error))
         return error if isinstance(error, EngineError) else EngineError(str(error))
     if answer["error"]:
@@ -218,51 +221,63 @@ def _exec_ended(engine: Engine, container: Container, message: Message) -> None:
 
 async def _supervisor_lost(engine: Engine, container: Container, link: Link) -> None:
     """Find out how a container ended whose supervisor is gone."""
-    if container.link is not link:
-        return
-    record = container.record
-    try:
-        with open(
-            f"{engine.settings.exec_folder(record.id)}/{_EXIT_FILE}", encoding="utf-8"
-        ) as file:
-            told = json.load(file)
-    except FileNotFoundError:
-        # It was killed. Nobody holds the container's streams any more, so that ends too.
+    async with container.lock:
+        if container.link is not link:
+            return
+        record = container.record
+        path = f"{engine.settings.exec_folder(record.id)}/{_EXIT_FILE}"
         try:
-            await engine.runtime(record)("delete", "--force", record.id)
-        except EngineError as error:
-            _log.warning("container %s: %s", record.id[:12], error)
-        told = {"exit_code": _KILLED, "finished_ns": time.time_ns(), "oom_killed": False}
-    await _ended(engine, container, link, told)
+            with open(path, encoding="utf-8") as file:
+                told = json.load(file)
+        except FileNotFoundError:
+            # It was killed. Nobody holds the container's streams any more, so that ends too.
+            await end_by_force(engine, record)
+            told = {"exit_code": _KILLED, "finished_ns": time.time_ns(), "oom_killed": False}
+        await _take_end(engine, container, link, told)
+
+
+async def end_by_force(engine: Engine, record: Record) -> None:
+    """End what a killed supervisor has left: commands of the runtime, then what they made."""
+    path = f"{engine.settings.exec_folder(record.id)}/{_PID_FILE}"
+    with suppress(FileNotFoundError), open(path, encoding="ascii") as file:
+        await asyncio.to_thread(processes.end_session, int(file.read() or "0"))
+    try:
+        await engine.runtime(record)("delete", "--force", record.id)
+    except EngineError as error:
+        _log.warning("container %s: %s", record.id[:12], error)
 
 
 async def _ended(engine: Engine, container: Container, link: Link, told: Message) -> None:
     async with container.lock:
-        if container.link is not link:
-            return
-        link.close()
-        container.link = None
-        health.end(container)
-        record, state = container.record, container.record.state
-        lasted_s = (told["finished_ns"] - clock.to_ns(state.started_at)) / 1e9
-        state.status, state.pid = "exited", 0
-        state.exit_code, state.oom_killed = told["exit_code"], told["oom_killed"]
-        state.finished_at = clock.from_ns(told["finished_ns"])
-        for each in list(engine.execs.values()):
-            if each.container is container and each.running:
-                each.ended(_KILLED)
-        await clean(engine, record)
-        delay_s = restarts.delay_s(container, lasted_s)
-        if delay_s is not None:
-            state.status = "restarting"
-            record.restart_count += 1
-        engine.containers.keep(record)
-        if state.oom_killed:
-            engine.tell(record, "oom")
-        engine.tell(record, "die", exitCode=str(state.exit_code))
-        if delay_s is not None:
-            start_after(engine, container, delay_s)
-            return
-        container.tell_exit()
-        if record.host.auto_remove:
-            engine.tasks.begin(removal.remove(engine, container, force=False, volumes=True))
+        if container.link is link:
+            await _take_end(engine, container, link, told)
+
+
+async def _take_end(engine: Engine, container: Container, link: Link, told: Message) -> None:
+    """Remember how a run ended, and see to what follows."""
+    link.close()
+    container.link = None
+    health.end(container)
+    record, state = container.record, container.record.state
+    lasted_s = (told["finished_ns"] - clock.to_ns(state.started_at)) / 1e9
+    state.status, state.pid = "exited", 0
+    state.exit_code, state.oom_killed = told["exit_code"], told["oom_killed"]
+    state.finished_at = clock.from_ns(told["finished_ns"])
+    for each in list(engine.execs.values()):
+        if each.container is container and each.running:
+            each.ended(_KILLED)
+    await clean(engine, record)
+    delay_s = restarts.delay_s(container, lasted_s)
+    if delay_s is not None:
+        state.status = "restarting"
+        record.restart_count += 1
+    engine.containers.keep(record)
+    if state.oom_killed:
+        engine.tell(record, "oom")
+    engine.tell(record, "die", exitCode=str(state.exit_code))
+    if delay_s is not None:
+        start_after(engine, container, delay_s)
+        return
+    container.tell_exit()
+    if record.host.auto_remove:
+        engine.tasks.begin(removal.remove(engine, container, force=False, volumes=True))

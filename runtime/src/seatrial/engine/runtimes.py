@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import Any
 
 from seatrial.engine.errors import EngineError
 
+_ID = 64
 #: With this in its environment, ``create`` does what its keeper has prepared.
 _PREPARED = {"SEATRIAL_OCI_CACHE": "on"}
 
@@ -17,7 +19,7 @@ class Runtime:
 
     def __init__(self, name: str, command: list[str], state: str) -> None:
         self.name, self.command = name, [*command, "--root", state]
-        self.path = command[0]
+        self.path, self._state = command[0], state
         self._keeper: asyncio.subprocess.Process | None = None
         self._asking = asyncio.Lock()
 
@@ -81,6 +83,13 @@ class Runtime:
             said = stderr.decode(errors="replace").strip() or f"exit status {process.returncode}"
             raise EngineError(f"OCI runtime {words[0]} failed: {said}")
         return stdout
+
+    def containers(self) -> set[str]:
+        """Return the ids that the runtime has something of: it has a folder for each."""
+        try:
+            return {name for name in os.listdir(self._state) if len(name) == _ID}
+        except FileNotFoundError:
+            return set()
 
     async def pids(self, identifier: str) -> list[int]:
         """Return the processes of a container."""

@@ -54,7 +54,7 @@ class Volumes:
             raise NotFound(f"get {name}: no such volume")
         return self._volumes[name]
 
-    def create(
+    def wanted(
         self,
         name: str = "",
         *,
@@ -62,7 +62,7 @@ class Volumes:
         labels: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
     ) -> Volume:
-        """Return the volume of a name, made if there is none; without a name a new one."""
+        """Return the volume of a name, or what is to be made if there is none or no name."""
         if driver not in {"", DRIVER}:
             raise NotFound(f'error looking up volume plugin {driver}: plugin "{driver}" not found')
         if options:
@@ -74,12 +74,16 @@ class Volumes:
         name = names.volume_name(name) if name else names.new_id()
         if name in self._volumes:
             return self._volumes[name]
-        volume = Volume(name, clock.now(), labels, options, anonymous)
+        return Volume(name, clock.now(), labels, options, anonymous)
+
+    def make(self, volume: Volume) -> None:
+        """Make a volume that is wanted, unless it is there."""
+        if volume.name in self._volumes:
+            return
         os.makedirs(self.path(volume), mode=0o755, exist_ok=True)
-        self._database.keep_volume(name, msgspec.json.encode(volume))
-        self._volumes[name] = volume
-        self._events.tell("volume", "create", name, {"driver": DRIVER})
-        return volume
+        self._database.keep_volume(volume.name, msgspec.json.encode(volume))
+        self._volumes[volume.name] = volume
+        self._events.tell("volume", "create", volume.name, {"driver": DRIVER})
 
     def remove(self, name: str, users: list[str]) -> None:
         """Remove a volume and all that is in it; not while containers use it."""
@@ -87,10 +91,20 @@ class Volumes:
         if users:
             listed = ", ".join(users)
             raise Conflict(f"remove {name}: volume is in use - [{listed}]")
+        # What is there without being known is swept; what is known has to be there.
         del self._volumes[name]
         self._database.forget_volume(name)
         remove_tree(None, f"{self._folder}/{volume.name}")
         self._events.tell("volume", "destroy", name, {"driver": DRIVER})
+
+    def folders(self) -> list[str]:
+        """Return the names of what is there on the disk."""
+        return os.listdir(self._folder)
+
+    def sweep(self) -> None:
+        """Remove what is on the disk and known to nobody: of a daemon that was killed meanwhile."""
+        for name in set(self.folders()) - set(self._volumes):
+            remove_tree(None, f"{self._folder}/{name}")
 
     def fill(self, volume: Volume, root: str, destination: str) -> None:
         """Copy what an image has at a destination into a volume that is empty.
@@ -114,6 +128,38 @@ class Volumes:
         finally:
             os.close(source)
             os.close(into)
+
+
+class Wanted:
+    """The volumes that a new container is to have; they are made once it is known itself."""
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+        self._wanted: dict[str, Volume] = {}
+
+    def volume(
+        self,
+        name: str = "",
+        *,
+        driver: str = "",
+        labels: dict[str, str] | None = None,
+        options: dict[str, str] | None = None,
+    ) -> Volume:
+        """Return the volume of a name, or a new one."""
+        volume = self._wanted.get(name) or self._volumes.wanted(
+            name, driver=driver, labels=labels, options=options
+        )
+        self._wanted[volume.name] = volume
+        return volume
+
+    def path(self, volume: Volume) -> str:
+        """Return where a volume's files are, or will be."""
+        return self._volumes.path(volume)
+
+    def make(self) -> None:
+        """Make those that are not there."""
+        for volume in self._wanted.values():
+            self._volumes.make(volume)
 
 
 def _copy_folder(source: int, target: int) -> None:

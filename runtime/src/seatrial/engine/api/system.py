@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from seatrial.engine import cgroups, clock, explaining
+from seatrial.engine import cgroups, checking, clock, explaining
 from seatrial.engine.api import http
 from seatrial.engine.errors import NotFound
 from seatrial.engine.registry.manifests import ARCHITECTURE
@@ -40,6 +40,7 @@ class System:
         routes.add("GET", "/info", self._info)
         routes.add("GET", "/events", self._events)
         routes.add("GET", "/seatrial/explain/{id}", self._explain)
+        routes.add("GET", "/seatrial/check", self._check)
 
     async def _no_plugin(self, request: web.Request) -> web.StreamResponse:
         """Say so as of anything that is not there: clients look for names among plugins too."""
@@ -164,6 +165,10 @@ class System:
     async def _explain(self, request: web.Request) -> web.StreamResponse:
         record = self._engine.containers.find(request.match_info["id"]).record
         return web.Response(text=await explaining.chain(self._engine, record))
+
+    async def _check(self, request: web.Request) -> web.StreamResponse:
+        del request
+        return web.Response(text="".join(f"{each}\n" for each in checking.complaints(self._engine)))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         chosen = http.filters(request, _EVENT_FILTERS)

@@ -70,9 +70,10 @@ class Volumes:
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         wanted = await http.body(request, VolumeRequest)
-        volume = self._engine.volumes.create(
+        volume = self._engine.volumes.wanted(
             wanted.name, driver=wanted.driver, labels=wanted.labels, options=wanted.driver_opts
         )
+        self._engine.volumes.make(volume)
         return http.reply(self.document(volume), 201)
 
     async def _inspect(self, request: web.Request) -> web.StreamResponse:

@@ -24,7 +24,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="seatriald",
         description="An engine that the docker command can talk to.",
-        epilog="seatriald explain CONTAINER shows how one of its containers came to be.",
+        epilog="seatriald explain CONTAINER shows how one of its containers came to be; seatriald "
+        "check, whether all that the daemon has agrees.",
     )
     made.add_argument(
         "--version", action="version", version=f"seatriald version {metadata.version('seatrial')}"
@@ -78,6 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from seatrial.engine.cli import explain
 
         return explain.main(words[1:], HOST)
+    if words[:1] == ["check"]:
+        from seatrial.engine.cli import check
+
+        return check.main(words[1:], HOST)
     arguments = parser().parse_args(words)
     try:
         from seatrial.engine.daemon import run

@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from seatrial.engine import kernel, messages
-from seatrial.engine.supervisor.process import Supervisor
+from seatrial.engine.supervisor.process import PID_FILE, Supervisor
 
 if TYPE_CHECKING:
     from seatrial.engine.messages import Message
@@ -48,6 +48,8 @@ def _supervise(order: Message, control: socket.socket) -> None:
         os.dup2(complaints, 2)
         os.close(null)
         os.close(complaints)
+        with open(f"{order['folder']}/{PID_FILE}", "w", encoding="ascii") as file:
+            file.write(str(os.getpid()))
         os.chdir("/")
         Supervisor(order, control).run()
         status = 0

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SOCKET = "supervisor.sock"
 EXIT_FILE = "exit.json"
+PID_FILE = "supervisor.pid"
 #: For clients that do not take what they asked for, once the container has ended.
 _LAST_WORDS_S = 10.0
 #: For processes that docker exec's process has left behind with its streams.
@@ -74,6 +75,9 @@ class Supervisor:
         self._main.streams.on_end = self._perhaps_over
         self._processes = {"": self._main}
         self._ordered = self._started = self._deleted = self._oom_killed = self._over = False
+        self._started_ns = 0
+        #: Who wants to know how it is; while it starts nobody can say.
+        self._asking: list[Callable[[], None]] = []
         self._daemons: list[socket.socket] = []
         self._listener = messages.listen(self._folder, SOCKET)
         self._loop.watch(self._listener.fileno(), READ, self._accept)
@@ -135,7 +139,13 @@ class Supervisor:
         answer()
 
     def _do_state(self, _message: Message, _: list[int], answer: Callable[..., None]) -> None:
-        answer(pid=self._main.pid, started=self._started)
+        def tell() -> None:
+            answer(pid=self._main.pid, started_ns=self._started_ns)
+
+        if self._ordered and not self._started:
+            self._asking.append(tell)
+        else:
+            tell()
 
     def _do_resize(self, message: Message, _: list[int], answer: Callable[..., None]) -> None:
         process = self._processes.get(message["exec"])
@@ -170,9 +180,10 @@ class Supervisor:
                 answer(self._complaint("start"))
                 self._delete(lambda _: self._stop())
                 return
-            moment = time.time_ns()
-            answer(pid=self._main.pid, started_ns=moment)
-            self._started = True
+            self._started, self._started_ns = True, time.time_ns()
+            answer(pid=self._main.pid, started_ns=self._started_ns)
+            for tell in self._asking:
+                tell()
             self._perhaps_over()
 
         self._call([*argv, self._id], streams.given, created)

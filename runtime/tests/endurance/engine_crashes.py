@@ -1,0 +1,53 @@
+"""Kill the engine's daemon and supervisors at random moments: ``make engine-crashes``.
+
+Prints each moment that left something wrong, and exits with 1 if there was one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from daemons import image
+from daemons.crashes import Crashes, moments
+from daemons.room import Room, remove_cgroups
+from daemons.seatriald import Seatriald
+
+
+def say(text: str) -> None:
+    """Tell how it goes, as it goes."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Kill; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--moments", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runtime", default=str(Path(sys.executable).parent / "seatrial-oci"))
+    arguments = parser.parse_args()
+    found = 0
+    with tempfile.TemporaryDirectory() as name:
+        layer = Path(name) / "layer.tar"
+        image.write_layer(layer)
+        with Room(Path(name)) as room:
+            engine = Seatriald(room, arguments.runtime, layer)
+            crashes = Crashes(engine)
+            for number, moment in enumerate(moments(arguments.seed, arguments.moments)):
+                wrong = crashes.at(moment)
+                found += len(wrong)
+                say(f"{number:3} {moment.verb:6} {moment.part:.2f} {' and '.join(moment.victims)}")
+                for each in wrong:
+                    say(f"      {each}")
+            left = crashes.left()
+            say(f"{arguments.moments} moments, {found} complaints, left: {left or 'nothing'}")
+        engine.daemon.close()
+        remove_cgroups(engine.cgroup)
+    return 1 if found or left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
