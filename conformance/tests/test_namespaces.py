@@ -151,6 +151,7 @@ def test_the_namespaces_from_before_can_be_visited() -> None:
     ("line", "propagation", "read_only"),
     [
         ("1 2 0:1 / / rw,nosuid - tmpfs none rw,size=4k", set(), False),
+        ("1 2 0:1 / / rw,nosuid  - tmpfs none rw,size=4k", set(), False),
         ("1 2 0:1 / / ro shared:1 master:2 - tmpfs none rw", {"shared", "master"}, True),
         ("1 2 0:1 / / rw unbindable - tmpfs none ro", {"unbindable"}, True),
     ],

@@ -750,6 +750,14 @@ def test_catch_prints_every_signal_that_can_be_caught(probe: Probe) -> None:
             }
 
 
+def test_await_goes_on_once_a_signal_has_come(probe: Probe) -> None:
+    with probe.started("await", "+", "say", "on") as process:
+        assert next_line(process) == {"act": "await", "ok": True}
+        os.kill(process.pid, signal.SIGUSR1)
+        assert next_line(process) == {"act": "await", "ok": True}
+        assert next_line(process)["text"] == "on"
+
+
 @needs_root
 def test_catch_works_as_the_init_of_a_pid_namespace(static: Probe) -> None:
     with static.started("catch", under=("unshare", "--pid", "--fork", "--kill-child")) as process:
@@ -1076,7 +1084,7 @@ FIXED = {
     **dict.fromkeys(("write", "append", "open", "symlink", "kill"), 2),
     **dict.fromkeys(("read", "stat", "list", "readlink", "mkdir", "unlink", "umount", "chdir"), 1),
     **dict.fromkeys(("chroot", "sethostname", "setuid", "statvfs", "raise", "exit", "say"), 1),
-    **dict.fromkeys(("pause", "catch", "fork-report", "orphan"), 0),
+    **dict.fromkeys(("pause", "catch", "await", "fork-report", "orphan"), 0),
     "wait": 1,
     "mknod": 4,
     "mount": 5,

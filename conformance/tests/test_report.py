@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seatrial.conformance import config as configs
 from seatrial.conformance import report
-from seatrial.conformance.errors import Malformed
+from seatrial.conformance.errors import Ignored, Malformed
 
 MEMBERS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -49,6 +49,15 @@ def test_bytes_are_those_that_the_program_had() -> None:
     assert [each.target for each in found.mounts] == ["/a b"]
     assert found.capabilities("effective") == {"CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_63"}
     assert report.parse(b'{"probe": 1, "mountinfo": null}').mounts == []
+
+
+def test_what_the_containers_kernel_does_not_have_is_no_value() -> None:
+    document = {"probe": 1, "scheduler": None, "umask": 0, "capabilities": {"ambient": None}}
+    found = report.parse(json.dumps(document))
+    assert found.of_kernel("umask") == 0
+    assert found.capabilities("ambient") == set()
+    with pytest.raises(Ignored, match=r"^the container's kernel .*: scheduler$"):
+        found.of_kernel("scheduler")
 
 
 def test_a_minimal_config_is_fresh_each_time() -> None:

@@ -52,6 +52,7 @@ static const struct {
     {"say", 1, 1, act_say, "TEXT"},
     {"pause", 0, 0, act_pause, ""},
     {"catch", 0, 0, act_catch, ""},
+    {"await", 0, 0, act_await, ""},
     {"fork-report", 0, 0, act_fork_report, ""},
     {"orphan", 0, 0, act_orphan, ""},
     {"spawn", 1, ANY, act_spawn, "ARGV..."},

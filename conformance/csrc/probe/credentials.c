@@ -35,14 +35,19 @@ static void member_groups(struct text *json) {
     free(groups);
 }
 
+// A kernel without the call has no such id: it goes by the effective one.
+static unsigned int filesystem_id(int answer, unsigned int effective) {
+    return answer == -1 ? effective : (unsigned int)answer;
+}
+
 void report_credentials(struct text *json) {
     unsigned int ids[4] = {0};
     getresuid(&ids[0], &ids[1], &ids[2]);
     // An id that can't exist changes nothing; the old one is returned in any case (setfsuid(2)).
-    ids[3] = (unsigned int)setfsuid((uid_t)-1);
+    ids[3] = filesystem_id(setfsuid((uid_t)-1), ids[1]);
     member_ids(json, "uid", ids);
     getresgid(&ids[0], &ids[1], &ids[2]);
-    ids[3] = (unsigned int)setfsgid((gid_t)-1);
+    ids[3] = filesystem_id(setfsgid((gid_t)-1), ids[1]);
     member_ids(json, "gid", ids);
     member_groups(json);
     mode_t mask = umask(0);

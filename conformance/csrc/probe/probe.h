@@ -154,6 +154,7 @@ int act_exit(struct act *act);
 int act_say(struct act *act);
 int act_pause(struct act *act);
 int act_catch(struct act *act);
+int act_await(struct act *act);
 
 int act_trapped(struct act *act);
 int act_thread(struct act *act);

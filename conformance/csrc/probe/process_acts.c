@@ -86,27 +86,51 @@ static void print_caught(const siginfo_t *info) {
     text_free(&line);
 }
 
+static const uint64_t all_signals = UINT64_MAX;
+
 // Blocked signals are queued even where their default is to be ignored, and also for the init of a
 // PID namespace, which is otherwise spared signals without a handler (pid_namespaces(7)). The raw
 // system calls reach signals 32 and 33 as well, which glibc keeps to itself.
-int act_catch(struct act *act) {
-    const uint64_t all = UINT64_MAX;
-    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all) != 0)
+static int block_signals(void) {
+    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, NULL, sizeof all_signals) != 0)
         return errno;
     // With SIGCHLD ignored the kernel would not send it at all (wait(2)).
     signal(SIGCHLD, SIG_DFL);
+    return 0;
+}
+
+static int take_signal(siginfo_t *info) {
+    while (syscall(SYS_rt_sigtimedwait, &all_signals, info, NULL, sizeof all_signals) < 0)
+        if (errno != EINTR && errno != EAGAIN) // stopped and continued
+            return errno;
+    return 0;
+}
+
+int act_catch(struct act *act) {
+    const int refusal = block_signals();
+    if (refusal != 0)
+        return refusal;
     member_int(act->members, "pid", getpid());
     print_act(act->name, 0, act->members);
     for (;;) {
         siginfo_t info = {0};
-        if (syscall(SYS_rt_sigtimedwait, &all, &info, NULL, sizeof all) < 0) {
-            if (errno == EINTR || errno == EAGAIN) // stopped and continued
-                continue;
-            return errno;
-        }
+        const int error = take_signal(&info);
+        if (error != 0)
+            return error;
         print_caught(&info);
         // An init inherits orphans and must bury them.
         while (info.si_signo == SIGCHLD && waitpid(-1, NULL, WNOHANG) > 0)
             ;
     }
+}
+
+// A place at which a test has the program wait: it prints a line when it is there, and another once
+// a signal has come.
+int act_await(struct act *act) {
+    const int refusal = block_signals();
+    if (refusal != 0)
+        return refusal;
+    print_act(act->name, 0, act->members);
+    siginfo_t info = {0};
+    return take_signal(&info);
 }

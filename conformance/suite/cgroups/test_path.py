@@ -90,6 +90,7 @@ def check_same_place(harness: Harness, path: str, *tops: str) -> None:
             cgroup = Placement(container)
             seen.append(dict(cgroup.paths))
             if not tops:
+                assert container.start().ok
                 assert container.kill("KILL").ok
                 container.wait()
                 assert container.delete().ok
@@ -131,6 +132,7 @@ def test_an_odd_path_generates_an_error_or_stays_below_the_mount_point(
         )
         folders = {each.path for each in hierarchies}
         assert [each for each in beside if each.parent not in folders and each.exists()] == []
+        assert container.start().ok
         assert container.kill("KILL").ok
         container.wait()
         assert container.delete().ok

@@ -17,9 +17,16 @@ from seatrial.conformance.marks import needs, requirement
 if TYPE_CHECKING:
     from seatrial.conformance.config import Config
     from seatrial.conformance.harness import Harness
+    from seatrial.conformance.report import Report
 
 #: linux/personality.h; the bits above are flags.
 _LINUX, _LINUX32, _DOMAIN = 0x0000, 0x0008, 0x00FF
+
+
+def seen_in(report: Report) -> tuple[int | None, str]:
+    """Return the domain, if the container's kernel tells it, and the machine that it shows."""
+    personality = report["personality"]
+    return None if personality is None else personality & _DOMAIN, report["machine"]
 
 
 def with_personality(harness: Harness, **personality: Any) -> Config:
@@ -38,18 +45,17 @@ def test_linux32_shows_a_32_bit_machine(
     members = {} if flags is None else {"flags": flags}
     config = with_personality(harness, domain="LINUX32", **members)
     config["process"]["user"]["uid"] = uid
-    report = harness.run(config)
-    seen = report["personality"] & _DOMAIN, report["machine"]
-    if seen == (_LINUX, platform.machine()):
+    seen = seen_in(harness.run(config))
+    if seen in {(_LINUX, platform.machine()), (None, platform.machine())}:
         raise Ignored("personality is accepted, and the program has that of the caller")
     assert seen == (_LINUX32, compat_machine())
 
 
 @requirement("linux.personality.linux")
 def test_linux_shows_the_machine(harness: Harness) -> None:
-    report = harness.run(with_personality(harness, domain="LINUX"))
-    assert report["personality"] & _DOMAIN == _LINUX
-    assert report["machine"] == platform.machine()
+    domain, machine = seen_in(harness.run(with_personality(harness, domain="LINUX")))
+    assert domain in {_LINUX, None}
+    assert machine == platform.machine()
 
 
 @requirement("linux.personality.linux")
@@ -58,10 +64,10 @@ def test_linux_takes_the_place_of_the_callers_domain(harness: Harness) -> None:
     caller = (str(probe_binary()), "quiet", "+", "personality", str(_LINUX32), "+", "exec")
     runtime = harness.runtime.called_through(*caller)
     report = harness.run(with_personality(harness, domain="LINUX"), runtime=runtime)
-    seen = report["personality"] & _DOMAIN, report["machine"]
+    seen = seen_in(report)
     if seen == (_LINUX32, compat_machine()):
         raise Ignored("personality is accepted, and the program has that of the caller")
-    assert seen == (_LINUX, platform.machine())
+    assert seen in {(_LINUX, platform.machine()), (None, platform.machine())}
 
 
 @requirement("linux.personality.flags-refused")

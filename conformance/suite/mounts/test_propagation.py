@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -127,17 +126,16 @@ def test_rslave_makes_slaves_of_all_mounts_of_a_shared_source(harness: Harness) 
 def test_a_mount_on_the_host_arrives_only_at_a_slave(
     harness: Harness, name: str, *, arrives: bool
 ) -> None:
-    act = ("say", "here", "+", "wait", "/fifo", "+", "read", "/m/late/file")
+    act = ("await", "+", "read", "/m/late/file")
     config = with_mounts(harness.config(*act), bind("/m", "source", name))
     config["linux"]["rootfsPropagation"] = "slave"
     with tree(harness, config, shared=True) as bundle:
-        late, fifo = bundle.path / "source" / "late", bundle.rootfs / "fifo"
+        late = bundle.path / "source" / "late"
         late.mkdir()
-        os.mkfifo(fifo)
         with harness.running(config, bundle=bundle) as container:
             with harness.mounted("late", late, "tmpfs"):
                 (late / "file").write_text("text")
-                fifo.write_text("go")
+                assert container.kill("USR1").ok
                 _, file = container.read_line(), container.read_line()
             assert file.get("content") == ("text" if arrives else None)
 

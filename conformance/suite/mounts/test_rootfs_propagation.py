@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,16 +98,15 @@ def test_only_an_unbindable_root_cannot_be_bound(harness: Harness, value: str) -
 def test_a_mount_on_the_host_arrives_only_in_a_slave(
     harness: Harness, value: str, *, arrives: bool
 ) -> None:
-    act = ("say", "here", "+", "wait", "/fifo", "+", "read", "/late/file")
+    act = ("await", "+", "read", "/late/file")
     config = propagating(harness, value, *act)
     with shared_root(harness, config) as bundle:
-        late, fifo = bundle.rootfs / "late", bundle.rootfs / "fifo"
+        late = bundle.rootfs / "late"
         late.mkdir()
-        os.mkfifo(fifo)
         with harness.running(config, bundle=bundle) as container:
             with harness.mounted("late", late, "tmpfs"):
                 (late / "file").write_text("text")
-                fifo.write_text("go")
+                assert container.kill("USR1").ok
                 _, file = container.read_line(), container.read_line()
             assert file.get("content") == ("text" if arrives else None)
 

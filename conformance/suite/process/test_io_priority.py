@@ -41,7 +41,7 @@ def check_both(harness: Harness, config: Config, expected: dict[str, int]) -> No
         started = container.start()
         assert started.ok, started
         child, init = map(report.parse, container.output().splitlines())
-        for seen in (init["io_priority"], child["io_priority"]):
+        for seen in (init.of_kernel("io_priority"), child.of_kernel("io_priority")):
             if {name: seen[name] for name in NONE} == NONE:
                 raise Ignored("ioPriority is accepted and changes nothing")
             assert {name: seen[name] for name in expected} == expected

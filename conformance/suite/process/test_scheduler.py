@@ -80,7 +80,7 @@ def _run(container: Container) -> Attributes:
     assert created.ok, created
     started = container.start()
     assert started.ok, started
-    attributes: Attributes = container.report()["scheduler"]
+    attributes: Attributes = container.report().of_kernel("scheduler")
     deleted = container.delete()
     assert deleted.ok, deleted
     return attributes
@@ -101,7 +101,7 @@ def test_a_scheduler_without_policy_is_recorded(harness: Harness) -> None:
 def test_other_takes_the_place_of_the_callers_policy(harness: Harness, nice: int) -> None:
     config = scheduled(harness, {"policy": "SCHED_OTHER", "nice": nice})
     runtime = harness.runtime.called_through(sys.executable, "-S", "-c", _BATCH_CALLER)
-    seen = harness.run(config, runtime=runtime)["scheduler"]
+    seen = harness.run(config, runtime=runtime).of_kernel("scheduler")
     expected = {"policy": POLICIES["SCHED_OTHER"], "nice": nice}
     check(seen, expected, without=PLAIN | {"policy": POLICIES["SCHED_BATCH"]})
 
@@ -111,7 +111,7 @@ def test_other_takes_the_place_of_the_callers_policy(harness: Harness, nice: int
 @settings(max_examples=10)
 def test_batch_is_the_policy_of_the_program(harness: Harness, uid: int, nice: int) -> None:
     config = scheduled(harness, {"policy": "SCHED_BATCH", "nice": nice}, uid)
-    seen = harness.run(config)["scheduler"]
+    seen = harness.run(config).of_kernel("scheduler")
     check(seen, {"policy": POLICIES["SCHED_BATCH"], "nice": nice}, without=PLAIN)
 
 
@@ -119,7 +119,7 @@ def test_batch_is_the_policy_of_the_program(harness: Harness, uid: int, nice: in
 @given(uid=users())
 @settings(max_examples=5)
 def test_idle_is_the_policy_of_the_program(harness: Harness, uid: int) -> None:
-    seen = harness.run(scheduled(harness, {"policy": "SCHED_IDLE"}, uid))["scheduler"]
+    seen = harness.run(scheduled(harness, {"policy": "SCHED_IDLE"}, uid)).of_kernel("scheduler")
     check(seen, {"policy": POLICIES["SCHED_IDLE"]}, without=PLAIN)
 
 
@@ -148,7 +148,7 @@ def test_deadline_and_its_parameters_are_the_programs(
     harness: Harness, parameters: dict[str, int]
 ) -> None:
     config = scheduled(harness, {"policy": "SCHED_DEADLINE", **parameters})
-    seen = harness.run(config)["scheduler"]
+    seen = harness.run(config).of_kernel("scheduler")
     check(seen, {"policy": POLICIES["SCHED_DEADLINE"]}, without=PLAIN)
     assert {name: seen[f"{name}_ns"] for name in parameters} == parameters
 
@@ -159,7 +159,7 @@ def test_iso_takes_effect_or_generates_an_error(harness: Harness) -> None:
         result = container.create()
         result = container.start() if result.ok else result
         if result.ok:
-            seen = container.report()["scheduler"]
+            seen = container.report().of_kernel("scheduler")
             check(seen, {"policy": POLICIES["SCHED_ISO"]}, without=PLAIN)
 
 
@@ -176,7 +176,7 @@ def test_an_unknown_policy_generates_an_error(harness: Harness, policy: str) -> 
 @requirement("config.process.scheduler.nice")
 @given(policy=st.sampled_from(["SCHED_OTHER", "SCHED_BATCH"]), nice=nice_values())
 def test_nice_is_the_nice_value_of_the_program(harness: Harness, policy: str, nice: int) -> None:
-    seen = harness.run(scheduled(harness, {"policy": policy, "nice": nice}))["scheduler"]
+    seen = harness.run(scheduled(harness, {"policy": policy, "nice": nice})).of_kernel("scheduler")
     check(seen, {"nice": nice}, without=PLAIN)
 
 
@@ -185,7 +185,8 @@ def test_nice_is_the_nice_value_of_the_program(harness: Harness, policy: str, ni
 @settings(max_examples=10)
 def test_nice_is_0_when_missing(harness: Harness, policy: str, callers: int) -> None:
     runtime = called_with_nice(harness, callers)
-    seen = harness.run(scheduled(harness, {"policy": policy}), runtime=runtime)["scheduler"]
+    report = harness.run(scheduled(harness, {"policy": policy}), runtime=runtime)
+    seen = report.of_kernel("scheduler")
     check(seen, {"nice": 0}, without=PLAIN | {"nice": callers})
 
 
@@ -196,8 +197,11 @@ def test_priority_is_0_when_missing_which_the_kernel_refuses(harness: Harness, p
     config = scheduled(harness, {"policy": policy})
     path = config["linux"]["cgroupsPath"] = f"{harness.cgroup}/real-time"
     with harness.container(config) as container, real_time_cgroup(path):
-        created = container.create()
-        check_refused(container.start() if created.ok else created, f"{policy} without priority")
+        result = container.create()
+        result = container.start() if result.ok else result
+        if result.ok:  # nobody is to be left in the cgroup
+            container.wait()
+        check_refused(result, f"{policy} without priority")
 
 
 @requirement("config.process.scheduler.deadline-parameters")
@@ -219,6 +223,6 @@ def test_period_is_0_when_missing_which_the_kernel_takes_for_the_deadline(
 ) -> None:
     del parameters["period"]
     config = scheduled(harness, {"policy": "SCHED_DEADLINE", **parameters})
-    seen = harness.run(config)["scheduler"]
+    seen = harness.run(config).of_kernel("scheduler")
     check(seen, {"policy": POLICIES["SCHED_DEADLINE"]}, without=PLAIN)
     assert seen["period_ns"] == parameters["deadline"]

@@ -26,7 +26,7 @@ def run_with(harness: Harness, **scheduler: Any) -> Attributes:
     """Run a container with ``scheduler``, and return what its program had."""
     config = harness.config()
     config["process"]["scheduler"] = scheduler
-    attributes: Attributes = harness.run(config)["scheduler"]
+    attributes: Attributes = harness.run(config).of_kernel("scheduler")
     if (attributes["policy"], attributes["nice"], attributes["flags"]) == (OTHER, 0, 0):
         raise Ignored("scheduler is accepted and changes nothing")
     return attributes
@@ -111,7 +111,7 @@ def test_util_clamp_is_given_to_the_kernel(harness: Harness, flag: str) -> None:
     with harness.container(config) as container:
         result = container.create()
         result = container.start() if result.ok else result
-        accepted = result.ok and container.report()["scheduler"]
+        accepted = result.ok and container.report().of_kernel("scheduler")
     if accepted and accepted["policy"] != BATCH:
         raise Ignored("scheduler is accepted and changes nothing")
     if facts.need("uclamp"):

@@ -130,7 +130,8 @@ class Mount:
     def parse(cls, line: str) -> Mount:
         """Read one line; octal escapes are resolved."""
         left, _, right = line.partition(" - ")
-        fields, kind = left.split(" "), right.split(" ")
+        # Where nothing is said of propagation, other kernels than Linux leave two blanks.
+        fields, kind = list(filter(None, left.split(" "))), right.split(" ")
         return cls(
             _plain(fields[4]),
             _plain(fields[3]),

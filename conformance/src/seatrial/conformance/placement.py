@@ -136,10 +136,23 @@ def existing(path: str) -> Iterator[list[Path]]:
     try:
         for each in folders:
             each.mkdir(parents=True)
+            _fill(each)
         yield folders
     finally:
         for each in reversed(folders):
             _remove_all(each)
+
+
+def _fill(cgroup: Path) -> None:
+    """Give a cgroup of version 1, and those above it, processors and memory (cpuset(7)).
+
+    A new one has none, and takes no process: not every runtime fills what it finds.
+    """
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        file = cgroup / name
+        if (cgroup / "cpuset.sched_load_balance").exists() and not file.read_text().strip():
+            _fill(cgroup.parent)
+            file.write_text((cgroup.parent / name).read_text())
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from seatrial.conformance.errors import Malformed, Misbehaved
+from seatrial.conformance.errors import Ignored, Malformed, Misbehaved
 from seatrial.conformance.facts import CAPABILITIES
 from seatrial.conformance.namespaces import Mount
 
@@ -34,6 +34,16 @@ class Report(dict[str, Any]):
         """Return one member, and remember that it was asked for."""
         self.asked[name] = None
         return super().__getitem__(name)
+
+    def of_kernel(self, name: str) -> Any:  # noqa: ANN401 - what JSON holds
+        """Return a member that not every kernel has; raises ``Ignored`` where it is null.
+
+        A container may have a kernel of its own: what the config says of it then has no effect.
+        """
+        value = self[name]
+        if value is None:
+            raise Ignored(f"the container's kernel has nothing of the kind: {name}")
+        return value
 
     @property
     def argv(self) -> list[bytes]:
@@ -66,7 +76,7 @@ class Report(dict[str, Any]):
         """Return the names in one capability set: effective, permitted, bounding, ..."""
         return {
             CAPABILITIES[number] if number < len(CAPABILITIES) else f"CAP_{number}"
-            for number in self["capabilities"][kind]
+            for number in self["capabilities"][kind] or ()  # null: the kernel has no such set
         }
 
 

@@ -91,7 +91,9 @@ def lasting(report: Report) -> dict[str, Any]:
         (each.target, each.fstype, sorted(each.options), sorted(each.propagation))
         for each in report.mounts
     ]
-    return {name: report[name] for name in _LASTING} | {"mounts": mounts}
+    # The environment has no order (environ(7)), and no name twice here.
+    lasting = {name: report[name] for name in _LASTING}
+    return lasting | {"environ": sorted(report["environ"]), "mounts": mounts}
 
 
 # Members of no meaning
