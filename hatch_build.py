@@ -42,6 +42,14 @@ class Artifact(NamedTuple):
 #: What is built of it has its name in it, by which the parts know one another.
 EXECUTOR = ("runtime/csrc", "runtime/csrc/facts")
 LAUNCHER = "runtime/src/seatrial/oci/bin/seatrial-oci"
+#: What is linked in place of glibc, where it knows how to make system calls.
+OWN_LIBC = ("runtime/csrc/libc",) if platform.machine() in {"x86_64", "aarch64"} else ()
+BARE = (
+    *("-static", "-nostdlib", "-fno-pie", "-no-pie", "-s", "-ffunction-sections"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
+    *("-fno-tree-loop-distribute-patterns", "-Wl,--gc-sections"),
+    "-Wl,-z,noseparate-code,--build-id=none",
+)
 ARTIFACTS = (
     # Static: the probe is the only file in a test's root file system, with no loader and no libc.
     Artifact(
@@ -59,33 +67,20 @@ ARTIFACTS = (
     ),
     # Static: it starts faster without a loader. The executor is in it too.
     Artifact(
-        ("runtime/csrc", "runtime/csrc/facts", "runtime/csrc/launcher"),
+        ("runtime/csrc", "runtime/csrc/facts", "runtime/csrc/launcher", *OWN_LIBC),
         LAUNCHER,
-        ("-static",),
+        BARE if OWN_LIBC else ("-static",),
         "gcc libc6-dev",
     ),
-    # Static: it is the first program of containers that hold no loader.
-    Artifact(
-        ("runtime/csrc/init",),
-        "runtime/src/seatrial/engine/bin/init",
-        ("-static", "-s"),
-        "gcc libc6-dev",
-    ),
-    # What a container process of the module's is at first: as few pages as can be, so no libc.
+    # What a container process of the module's is at first: as few pages as can be.
     *(
         Artifact(
-            ("runtime/csrc", "runtime/csrc/container"),
+            ("runtime/csrc", "runtime/csrc/container", folder),
             "runtime/src/seatrial/oci/bin/container",
-            (
-                *("-static", "-nostdlib", "-fno-pie", "-no-pie", "-s", "-ffunction-sections"),
-                *("-fno-stack-protector", "-fno-asynchronous-unwind-tables"),
-                *("-fno-tree-loop-distribute-patterns", "-Wl,--gc-sections"),
-                "-Wl,-z,noseparate-code,--build-id=none",
-            ),
+            BARE,
             "gcc libc6-dev",
         )
-        for machine in ("x86_64", "aarch64")
-        if machine == platform.machine()  # it makes its system calls itself
+        for folder in OWN_LIBC
     ),
     # What is between two readings of the clock is static: no loader, few pages.
     *(

@@ -6,12 +6,10 @@
 // without it, and it costs no further call.
 #include "executor.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -109,6 +107,21 @@ int op_make_directories(struct context *context, const struct op *op) {
     return error;
 }
 
+struct removal {
+    int depth;
+    int error; // the first
+};
+
+static int remove_tree(int parent, const char *name, int depth);
+
+// As many as can be: what keeps one of them is no reason to leave the others.
+static int remove_below(void *with, int parent, const char *name, bool is_folder) {
+    struct removal *removal = with;
+    int error = is_folder ? remove_tree(parent, name, removal->depth) : 0;
+    removal->error = removal->error ? removal->error : error;
+    return 0;
+}
+
 // A container may have made cgroups of its own in its cgroup: they go first.
 static int remove_tree(int parent, const char *name, int depth) {
     if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
@@ -118,29 +131,11 @@ static int remove_tree(int parent, const char *name, int depth) {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : errno;
-    struct entry {
-        uint64_t inode;
-        int64_t offset;
-        uint16_t bytes;
-        uint8_t type;
-        char name[];
-    };
-    union {
-        struct entry align;
-        char bytes[1024];
-    } buffer;
-    int error = 0;
-    long got;
-    while ((got = syscall(SYS_getdents64, fd, &buffer, sizeof buffer)) > 0)
-        for (long at = 0; at < got;) {
-            const struct entry *each = (const void *)(buffer.bytes + at);
-            at += each->bytes;
-            if (each->type == DT_DIR && strcmp(each->name, ".") && strcmp(each->name, "..")) {
-                int failed = remove_tree(fd, each->name, depth - 1);
-                error = error ? error : failed;
-            }
-        }
+    struct removal removal = {.depth = depth - 1};
+    int error = for_each_entry(fd, remove_below, &removal);
     close(fd);
+    if (removal.error)
+        return removal.error;
     if (error)
         return error;
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
@@ -223,6 +218,17 @@ struct outcome attach_itself(struct context *context) {
     return (struct outcome){0};
 }
 
+// The cgroup that a file is one of.
+static bool folder_of(const char *file, char folder[4096]) {
+    const char *name = strrchr(file, '/');
+    size_t length = name ? (size_t)(name - file) : 0;
+    if (length == 0 || length >= 4096)
+        return false;
+    memcpy(folder, file, length);
+    folder[length] = 0;
+    return true;
+}
+
 // The v2 cgroup that the process can be cloned into, or -1.
 int open_cgroup(const struct plan *plan) {
     for (uint32_t i = 0; i < plan->header->ops; i++) {
@@ -230,13 +236,8 @@ int open_cgroup(const struct plan *plan) {
         if (op->kind != OP_ATTACH || !(op->flags & 1))
             continue;
         char folder[4096];
-        const char *path = plan_string(plan, op->path);
-        const char *name = strrchr(path, '/');
-        size_t length = name ? (size_t)(name - path) : 0;
-        if (length == 0 || length >= sizeof folder)
+        if (!folder_of(plan_string(plan, op->path), folder))
             return -1;
-        memcpy(folder, path, length);
-        folder[length] = 0;
         return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     return -1;
@@ -357,9 +358,9 @@ bool cgroups_are_empty(const struct plan *plan) {
             continue;
         const char *procs = plan_string(plan, op->path);
         char folder[4096], byte;
-        const char *slash = strrchr(procs, '/');
         struct stat status;
-        snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - procs) : 0, procs);
+        if (!folder_of(procs, folder))
+            return false;
         if (stat(folder, &status) != 0) {
             if (errno == ENOENT)
                 continue;

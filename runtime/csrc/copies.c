@@ -1,12 +1,10 @@
 // Copies of folders, for tmpfs mounts that start with what they cover (tmpcopyup).
 #include "mounts.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sendfile.h>
-#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -95,34 +93,23 @@ static int copy_entry(int from, int to, const char *name, int depth) {
     return error;
 }
 
-struct entry {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short bytes;
-    unsigned char type;
-    char name[];
+struct copying {
+    int to;
+    int depth;
 };
+
+static int copy_into(void *with, int from, const char *name, bool is_folder) {
+    const struct copying *copying = with;
+    (void)is_folder;
+    return copy_entry(from, copying->to, name, copying->depth);
+}
 
 static int copy_folder(int from, int to, int depth) {
     if (depth > DEEPEST)
         return ENAMETOOLONG;
-    _Alignas(struct entry) char buffer[2048];
-    for (;;) {
-        long bytes = syscall(SYS_getdents64, from, buffer, sizeof buffer);
-        if (bytes < 0)
-            return errno;
-        if (bytes == 0)
-            return copy_owner_and_mode(from, to);
-        for (long at = 0; at < bytes;) {
-            const struct entry *entry = (const struct entry *)(const void *)(buffer + at);
-            at += entry->bytes;
-            if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
-                continue;
-            int error = copy_entry(from, to, entry->name, depth);
-            if (error)
-                return error;
-        }
-    }
+    struct copying copying = {.to = to, .depth = depth};
+    int error = for_each_entry(from, copy_into, &copying);
+    return error ? error : copy_owner_and_mode(from, to);
 }
 
 int copy_tree(int from, int to) {

@@ -47,8 +47,11 @@ struct outcome {
 
 typedef int handler(struct context *context, const struct op *op);
 
-// Does all operations of one stage, or those up to the first that fails.
+// stages.c: does all operations of one stage, or those up to the first that fails.
 struct outcome run_stage(struct context *context, enum stage stage);
+bool has_stage(const struct plan *plan, enum stage stage);
+size_t most_strings(const struct plan *plan); // that argv and environ can have, for all of the plan
+void *make_room(size_t bytes);                // or MAP_FAILED
 
 // The same for a stage of the runtime's own, after create: for the container process `pid`, or 0.
 struct names {
@@ -118,6 +121,11 @@ struct outcome attach_itself(struct context *context);
 // Whether nothing lives in the container's cgroups, and none is below them.
 bool cgroups_are_empty(const struct plan *plan);
 
+// folders.c: calls for each entry but "." and ".."; returns the first errno that a call returns, or
+// that of reading
+typedef int visit(void *with, int folder, const char *name, bool is_folder);
+int for_each_entry(int folder, visit *call, void *with);
+
 // files.c
 size_t print_decimal(char *into, uint64_t value);
 int write_file(int directory, const char *path, const void *data, size_t bytes, int flags);
@@ -161,9 +169,9 @@ enum step { STEP_PREPARED, STEP_CLONED, STEP_ADOPTED, STEP_MOUNTED, STEP_HOOKED,
 
 struct create_request {
     const struct plan *plan;
-    // What the container process is until it executes its own program (csrc/container), by its
-    // path; NULL: a copy of the caller, whose memory should then be small.
-    const char *program;
+    // What the container process is until it executes its own program (open_image), closed by
+    // create; -1: a copy of the caller, whose memory should then be small.
+    int image;
     int listener; // where the container process waits for start
     int console;
     int keep;
@@ -187,6 +195,10 @@ char **room_for_strings(const struct plan *plan); // or NULL
 // The container process, up to its exec, and what makes it where namespaces are entered before.
 _Noreturn void be_container(struct context *context, int sync, int listener);
 _Noreturn void be_helper(struct context *context, int sync, int listener, int report);
+
+// fresh.c: a program that calls be_given (given.c), by its path; or -1, where there is none or not
+// the privilege to execute it safely.
+int open_image(const char *program);
 
 void create_container(const struct create_request *request, struct create_result *result);
 struct outcome start_container(int connection, const struct listener_request *listener);

@@ -1,10 +1,13 @@
-// A container process that is not a copy of the runtime (fresh.c, container/).
+// A container process that is not a copy of the runtime (fresh.c, given.c).
 #ifndef SEATRIAL_FRESH_H
 #define SEATRIAL_FRESH_H
 
 #include "executor.h"
 
 #include <linux/sched.h>
+
+// What the program is called; the launcher is it too.
+#define FRESH_NAME "container"
 
 // What it is given, in a file in memory; offsets are from its start. Texts end in a zero.
 struct given {
@@ -29,11 +32,10 @@ struct fresh {
     char number[24];
 };
 
-// Whether there is such a program, and the privilege to execute it safely.
-bool open_image(struct fresh *fresh, const char *program);
-
-// Writes the file; 0 or an errno. `given` has what is not in the context.
+// given.c: writes the file; 0 or an errno. `given` has what is not in the context.
 int write_given(struct fresh *fresh, struct given *given);
+// Becomes the container process, or what makes it, by what the file says.
+_Noreturn void be_given(int argc, char **argv);
 
 // clone3(2) of a process that executes the program in a moment, and until then uses our memory.
 // Returns when it does, with its pid, or -1 with errno.

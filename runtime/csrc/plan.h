@@ -96,7 +96,7 @@ enum kind {
     OP_CGROUP_NAMESPACE,
     OP_CHROOT,
     OP_UNMOUNT,
-    // A new kind needs a row in plan.c, or no plan with it is accepted, and one in spawn.c.
+    // A new kind needs a row in plan.c, or no plan with it is accepted, and one in stages.c.
     OP_COUNT
 };
 

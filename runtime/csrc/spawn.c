@@ -12,7 +12,7 @@
 //
 //   start: connect ──────── go ───────▶  START, exec
 //                  ◀─────── end of file, or the operation that failed
-#include "fresh.h"
+#include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,108 +27,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static handler *const handlers[OP_COUNT] = {
-    [OP_SETNS] = op_setns,
-    [OP_WRITE] = op_write,
-    [OP_MAKE_DIRECTORIES] = op_make_directories,
-    [OP_REMOVE_CGROUP] = op_remove_cgroup,
-    [OP_ATTACH] = op_attach,
-    [OP_ID_MAP] = op_id_map,
-    [OP_PROCESS_FILE] = op_process_file,
-    [OP_BECOME_ROOT] = op_become_root,
-    [OP_PROPAGATION] = op_propagation,
-    [OP_ROOT] = op_root,
-    [OP_MOUNT] = op_mount,
-    [OP_BIND] = op_bind,
-    [OP_MOUNT_PROPAGATION] = op_mount_propagation,
-    [OP_DEVICE] = op_device,
-    [OP_SYMLINK] = op_symlink,
-    [OP_HOOK] = op_hook,
-    [OP_PIVOT] = op_pivot,
-    [OP_MASK] = op_mask,
-    [OP_READONLY] = op_readonly,
-    [OP_ROOT_READONLY] = op_root_readonly,
-    [OP_SYSCTL] = op_sysctl,
-    [OP_HOSTNAME] = op_hostname,
-    [OP_DOMAINNAME] = op_domainname,
-    [OP_CONSOLE] = op_console,
-    [OP_SESSION] = op_session,
-    [OP_UMASK] = op_umask,
-    [OP_RLIMIT] = op_rlimit,
-    [OP_SCHEDULER] = op_scheduler,
-    [OP_IO_PRIORITY] = op_io_priority,
-    [OP_AFFINITY] = op_affinity,
-    [OP_PERSONALITY] = op_personality,
-    [OP_MEMORY_POLICY] = op_memory_policy,
-    [OP_NO_NEW_PRIVILEGES] = op_no_new_privileges,
-    [OP_BOUNDING] = op_bounding,
-    [OP_GROUPS] = op_groups,
-    [OP_GID] = op_gid,
-    [OP_UID] = op_uid,
-    [OP_CAPABILITIES] = op_capabilities,
-    [OP_AMBIENT] = op_ambient,
-    [OP_SECCOMP] = op_seccomp,
-    [OP_ATTRIBUTE] = op_attribute,
-    [OP_CHDIR] = op_chdir,
-    [OP_EXEC] = op_exec,
-    [OP_OPEN_NAMESPACE] = op_open_namespace,
-    [OP_TIME_NAMESPACE] = op_time_namespace,
-    [OP_LOOPBACK] = op_loopback,
-    [OP_NET_DEVICE] = op_net_device,
-    [OP_KEYRING] = op_keyring,
-    [OP_PROGRAM] = op_program,
-    [OP_ATTACH_TASK] = op_attach,
-    [OP_ROOT_TREE] = op_root_tree,
-    [OP_TREE] = op_tree,
-    [OP_ID_MAPPING] = op_id_mapping,
-    [OP_REMOUNT] = op_remount,
-    [OP_MOUNT_ATTRIBUTES] = op_mount_attributes,
-    [OP_NODE_STORE] = op_node_store,
-    [OP_NODE] = op_node,
-    [OP_CONSOLE_MOUNT] = op_console_mount,
-    [OP_ENABLE_CONTROLLERS] = op_enable_controllers,
-    [OP_OWNER] = op_owner,
-    [OP_DEVICE_FILTER] = op_device_filter,
-    [OP_SYSTEMD] = op_systemd,
-    [OP_CGROUP_NAMESPACE] = op_cgroup_namespace,
-    [OP_CHROOT] = op_chroot,
-    [OP_UNMOUNT] = op_unmount,
-};
-
-struct outcome run_stage(struct context *context, enum stage stage) {
-    const struct plan *plan = context->plan;
-    for (uint32_t i = 0; i < plan->header->ops; i++) {
-        const struct op *op = &plan->ops[i];
-        if (op->stage < (uint32_t)stage)
-            continue;
-        if (op->stage > (uint32_t)stage)
-            break;
-#ifdef SEATRIAL_COUNT_OPERATIONS
-        count_operation(plan, op);
-#endif
-        int error = handlers[op->kind](context, op);
-#ifdef SEATRIAL_COUNT_OPERATIONS
-        count_operation(plan, NULL);
-#endif
-        if (error)
-            return (struct outcome){.error = error, .op = i};
-    }
-    return (struct outcome){0};
-}
-
-static bool has_stage(const struct plan *plan, enum stage stage) {
-    for (uint32_t i = 0; i < plan->header->ops; i++)
-        if (plan->ops[i].stage == (uint32_t)stage)
-            return true;
-    return false;
-}
-
 // Messages are outcomes; one with error 0 says "go" or "done".
-static bool tell(int fd, struct outcome outcome) {
+bool tell(int fd, struct outcome outcome) {
     return send(fd, &outcome, sizeof outcome, MSG_NOSIGNAL) == sizeof outcome;
 }
 
-static struct outcome hear(int fd) {
+struct outcome hear(int fd) {
     struct outcome outcome = {0};
     ssize_t bytes;
     while ((bytes = recv(fd, &outcome, sizeof outcome, 0)) < 0 && errno == EINTR)
@@ -139,25 +43,9 @@ static struct outcome hear(int fd) {
     return outcome;
 }
 
-// By the system call: glibc keeps two signals for itself and will not touch them, but a caller may
-// have left them ignored, and that outlives exec.
-static void default_signals(void) {
-    struct {
-        void *handler;
-        unsigned long flags;
-        void *restorer;
-        uint64_t mask;
-    } by_default = {0};
-    for (int number = 1; number <= 64; number++)
-        syscall(SYS_rt_sigaction, number, &by_default, NULL, sizeof by_default.mask);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 // Whether the container process can do nothing before the runtime has adopted it: not where that
 // only limits it, as it does before create ends in any case.
-static bool waits_for_adoption(const struct context *context) {
+bool waits_for_adoption(const struct context *context) {
     const struct plan *plan = context->plan;
     if (context->is_watched)
         return true;
@@ -174,43 +62,8 @@ static bool waits_for_adoption(const struct context *context) {
 }
 
 // Whether something happens in the runtime between the container's mounts and its root.
-static bool waits_for_hooks(const struct context *context) {
+bool waits_for_hooks(const struct context *context) {
     return context->is_watched || has_stage(context->plan, STAGE_CREATING);
-}
-
-_Noreturn void be_container(struct context *context, int sync, int listener) {
-    default_signals();
-    const int ours[] = {sync, listener};
-    close_others(context, ours, sizeof ours / sizeof *ours);
-    mode_t umask_before = umask(0);
-    if (waits_for_adoption(context) && hear(sync).error)
-        _exit(1);
-    struct outcome outcome = attach_itself(context);
-    if (!outcome.error)
-        outcome = run_stage(context, STAGE_MOUNT);
-    if (outcome.error || waits_for_hooks(context)) {
-        if (!tell(sync, outcome) || outcome.error || hear(sync).error)
-            _exit(1);
-    }
-    context->status = "creating";
-    outcome = run_stage(context, STAGE_ENTER);
-    close_masks(context);
-    if (!tell(sync, outcome) || outcome.error)
-        _exit(1);
-    // Until it is kept that we are there, nobody could find us: so we do not outlive the runtime.
-    if (hear(sync).error)
-        _exit(1);
-    close(sync);
-    umask(umask_before);
-    context->status = "created";
-    while ((context->connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0)
-        ;
-    // Nobody else connects: who starts us takes the socket's name away (seatrial.oci.store).
-    outcome = hear(context->connection);
-    if (!outcome.error)
-        outcome = run_stage(context, STAGE_START);
-    tell(context->connection, outcome);
-    _exit(1);
 }
 
 pid_t new_process(void) {
@@ -225,7 +78,7 @@ static pid_t clone_either(struct clone_args *args, struct fresh *fresh) {
 }
 
 // Into its v2 cgroup, if it has one. `fresh` is NULL for a copy of ourselves.
-static pid_t clone_process(struct context *context, struct clone_args *args, struct fresh *fresh) {
+pid_t clone_process(struct context *context, struct clone_args *args, struct fresh *fresh) {
     const struct clone_args before = *args;
     int cgroup = open_cgroup(context->plan);
     if (cgroup >= 0) {
@@ -243,42 +96,6 @@ static pid_t clone_process(struct context *context, struct clone_args *args, str
     if (cgroup >= 0 && pid != 0)
         close(cgroup);
     return pid;
-}
-
-struct relay {
-    struct outcome outcome;
-    pid_t pid;
-    int32_t in_cgroup;
-};
-
-// Enters the existing namespaces, then makes the container process, as a sibling of itself so that
-// it is the runtime's child.
-_Noreturn void be_helper(struct context *context, int sync, int listener, int report) {
-    const bool enters = has_stage(context->plan, STAGE_JOIN);
-    // Who is in there already may look at us, our memory and what is open, up to exec: not any
-    // more. Only when entering, because a process that cannot be dumped has a /proc of root's,
-    // where a runtime without privilege could not write its id maps (prctl(2)).
-    if (enters && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-        _exit(1);
-    const int ours[] = {sync, listener, report};
-    close_others(context, ours, sizeof ours / sizeof *ours);
-    struct relay relay = {.outcome = run_stage(context, STAGE_JOIN)};
-    if (!relay.outcome.error) {
-        struct clone_args args = {
-            .flags = context->plan->header->namespaces | CLONE_PARENT,
-        };
-        // From inside, the path of the cgroup may lead elsewhere.
-        relay.pid = enters ? (pid_t)syscall(SYS_clone3, &args, sizeof args)
-                           : clone_process(context, &args, NULL);
-        if (relay.pid == 0)
-            be_container(context, sync, listener);
-        relay.in_cgroup = context->in_cgroup;
-        if (relay.pid < 0)
-            relay.outcome = (struct outcome){.error = errno, .op = UINT32_MAX};
-    }
-    if (write(report, &relay, sizeof relay) < 0)
-        _exit(1);
-    _exit(0);
 }
 
 // The container process is made by us.
@@ -326,21 +143,12 @@ static struct outcome make_by_helper(struct context *context, int sync[2], int l
     return outcome;
 }
 
-// By executing a program our privileges stay as they are only if they come from being root. And
-// from inside of a new user namespace, in which root is nobody yet, not even then.
-static bool can_be_fresh(const struct create_request *request, struct fresh *fresh) {
-#if defined __SANITIZE_ADDRESS__
-    (void)request, (void)fresh;
-    return false; // that program would be without it
-#else
-    return request->program && geteuid() == 0 && open_image(fresh, request->program);
-#endif
-}
-
 static struct outcome make_process(struct context *context, const struct create_request *request,
                                    int sync[2], struct fresh *fresh, int *pidfd) {
     const int listener = request->listener;
-    const bool by_fresh = can_be_fresh(request, fresh);
+    const bool by_fresh = request->image >= 0;
+    // From inside of a new user namespace, in which root is nobody yet, our privileges would not
+    // stay as they are with exec.
     const bool by_helper = has_stage(context->plan, STAGE_JOIN) ||
                            (by_fresh && context->plan->header->namespaces & CLONE_NEWUSER);
     struct outcome outcome = {.op = UINT32_MAX};
@@ -420,44 +228,7 @@ static struct outcome accompany(struct context *context, const struct create_req
     return outcome;
 }
 
-// A string takes at least a byte, so this is room for all of them; untouched pages cost nothing.
-static size_t most_strings(const struct plan *plan) {
-    return (size_t)plan->heap_bytes + 4;
-}
-
-static void *make_room(size_t bytes) {
-    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
-char **room_for_strings(const struct plan *plan) {
-    void *room = make_room(most_strings(plan) * sizeof(char *));
-    return room == MAP_FAILED ? NULL : room;
-}
-
-struct outcome run_later(const struct plan *plan, enum stage stage, pid_t pid, const char *status,
-                         const struct names *names, struct warnings *warnings) {
-    struct context context = {.plan = plan,
-                              .pid = pid,
-                              .root = -1,
-                              .proc = -1,
-                              .null = -1,
-                              .console = -1,
-                              .connection = -1,
-                              .id = names->id,
-                              .bundle = names->bundle,
-                              .members = names->members,
-                              .status = status,
-                              .warnings = warnings};
-    size_t room = most_strings(plan) * sizeof(char *);
-    context.pointers = make_room(room);
-    if (context.pointers == MAP_FAILED)
-        return (struct outcome){.error = errno, .op = UINT32_MAX};
-    struct outcome outcome = run_stage(&context, stage);
-    munmap(context.pointers, room);
-    return outcome;
-}
-
-void create_container(const struct create_request *request, struct create_result *result) {
+static void create(const struct create_request *request, struct create_result *result) {
     const struct plan *plan = request->plan;
     struct context context = {
         .plan = plan,
@@ -490,7 +261,7 @@ void create_container(const struct create_request *request, struct create_result
         return;
     }
     context.pointers = (char **)(void *)((char *)context.slots + slots);
-    struct fresh fresh = {.image = -1, .context = &context, .file = -1};
+    struct fresh fresh = {.image = request->image, .context = &context, .file = -1};
     int sync[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) != 0) {
         result->outcome.error = errno;
@@ -525,9 +296,13 @@ void create_container(const struct create_request *request, struct create_result
     }
     if (fresh.file >= 0)
         close(fresh.file);
-    if (fresh.image >= 0)
-        close(fresh.image);
     close_made(&context);
+}
+
+void create_container(const struct create_request *request, struct create_result *result) {
+    create(request, result);
+    if (request->image >= 0)
+        close(request->image);
 }
 
 struct outcome start_container(int connection, const struct listener_request *listener) {

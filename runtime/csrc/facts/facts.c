@@ -123,15 +123,13 @@ static int find_mounts(struct asker *asker, const char *below) {
 }
 
 static int find_real(const char *path, struct room *into) {
+    char found[PATH_ROOM];
     int fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return errno;
-    char link[64], found[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t bytes = readlink(link, found, sizeof found);
-    int error = bytes < 0 ? errno : (size_t)bytes == sizeof found ? ENAMETOOLONG : 0;
+    int error = path_of(fd, found) ? 0 : errno;
     close(fd);
-    return error ? error : add(into, found, (size_t)bytes);
+    return error ? error : add(into, found, strlen(found));
 }
 
 static bool may_make_at(const char *path) {

@@ -56,6 +56,10 @@ bool facts_hold(const char *facts, size_t bytes, const char *id);
 // Reads to the end; returns 0 or an errno.
 int read_to_end(int fd, struct room *into);
 
+// The path without links in it of what is open, as os.path.realpath has it; false with errno.
+enum { PATH_ROOM = 4096 };
+bool path_of(int fd, char path[PATH_ROOM]);
+
 // Who asks, which a plan depends on too: ids and capabilities.
 struct caller {
     uint32_t uid[3]; // real, effective, saved

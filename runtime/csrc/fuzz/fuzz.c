@@ -43,6 +43,7 @@ static void as(const struct plan *plan, bool child, uint64_t seed) {
 
 static void create(const struct plan *plan) {
     struct create_request request = {
+        .image = -1,
         .plan = plan,
         .listener = 5,
         .console = kernel_random() % 2 ? 6 : -1,

@@ -1,9 +1,9 @@
 // create and run of a bundle whose plan is kept (seatrial.oci.runtime.create, verbs/run.py).
 #include "launcher.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,25 +75,14 @@ static int listen_at(int folder, const char *name) {
     return -1;
 }
 
-// The time as datetime.isoformat writes it, by the days since 1970-01-01 (no time zone is read).
+// The time as datetime.isoformat writes it.
 static void print_now(char *into, size_t room) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    // Years begin in March: then a leap day is the last one. An era is 400 years, of 146097 days.
-    int64_t days = now.tv_sec / 86400 + 719468, seconds = now.tv_sec % 86400;
-    int64_t era = days / 146097, day = days % 146097;
-    int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    day -= 365 * year + year / 4 - year / 100;
-    int64_t month = (5 * day + 2) / 153;
-    day -= (153 * month + 2) / 5;
-    year += era * 400 + (month >= 10);
-    month += month < 10 ? 3 : -9;
-    char fraction[24] = "";
+    char rest[24] = "+00:00";
     if (now.tv_nsec >= 1000)
-        snprintf(fraction, sizeof fraction, ".%06ld", now.tv_nsec / 1000);
-    snprintf(into, room, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld%s+00:00", (long long)year,
-             (long long)month, (long long)day + 1, (long long)seconds / 3600,
-             (long long)seconds / 60 % 60, (long long)seconds % 60, fraction);
+        snprintf(rest, sizeof rest, ".%06ld+00:00", now.tv_nsec / 1000);
+    print_moment(into, room, now.tv_sec, rest);
 }
 
 // By which file the container is paused, as the plan says it.
@@ -162,14 +151,13 @@ static const char *explain_create(const struct making *making, const struct plan
     return message;
 }
 
+static int refuse_entry(void *with, int folder, const char *name, bool is_folder) {
+    (void)with, (void)folder, (void)name, (void)is_folder;
+    return ENOTEMPTY;
+}
+
 static bool is_empty(int folder) {
-    DIR *listing = fdopendir(dup(folder));
-    int entries = 0;
-    while (listing && readdir(listing))
-        entries++;
-    if (listing)
-        closedir(listing);
-    return entries == 2;
+    return for_each_entry(folder, refuse_entry, NULL) == 0;
 }
 
 // The folder of the container, locked, with its plan in it and where it will wait for start; -1 if
@@ -203,13 +191,24 @@ static int make_folder(const struct call *call, const struct kept *kept, const c
     return -1;
 }
 
+// What the container process is at first: we ourselves, executed from a mount that is nowhere.
+// Where that cannot be had it is a copy of us, who then have to be executed from there (which does
+// not return). So do we where all of the host's mounts are the container's too, and it could have
+// us for its program.
+static int own_image(const struct call *call, const struct plan *plan) {
+    int image = plan->header->namespaces & CLONE_NEWNS ? open_image("/proc/self/exe") : -1;
+    if (image < 0)
+        execute_again(call->words);
+    return image;
+}
+
 // Makes the container; returns 0 and fills the record, or what the verb is to return.
-static int make(const struct call *call, struct kept *kept, struct record *record, int *pidfd) {
+static int make(const struct call *call, struct kept *kept, int image, struct record *record,
+                int *pidfd) {
     char place[ROOM];
     int length = snprintf(place, sizeof place, "%s/%s", call->root, call->id), listener;
-    if (length < 0 || (size_t)length >= sizeof place)
-        return HAND_OVER;
-    int folder = make_folder(call, kept, place, &listener);
+    const bool fits = length >= 0 && (size_t)length < sizeof place;
+    int folder = fits ? make_folder(call, kept, place, &listener) : -1;
     if (folder < 0)
         return HAND_OVER;
     *record = (struct record){
@@ -226,6 +225,7 @@ static int make(const struct call *call, struct kept *kept, struct record *recor
         warn(call, warning);
     const struct create_request request = {
         .plan = &kept->plan,
+        .image = image,
         .listener = listener,
         .console = -1,
         .keep = call->preserve_fds,
@@ -251,7 +251,9 @@ int do_create(const struct call *call) {
     struct kept kept;
     struct record record;
     int pidfd;
-    return find_kept(call, &kept) ? make(call, &kept, &record, &pidfd) : HAND_OVER;
+    if (!find_kept(call, &kept))
+        return HAND_OVER;
+    return make(call, &kept, own_image(call, &kept.plan), &record, &pidfd);
 }
 
 // Waits for the program's end, handing on every signal that we get; returns its exit status as a
@@ -273,6 +275,7 @@ int do_run(const struct call *call) {
     int pidfd;
     if (!find_kept(call, &kept) || !kept.has_process)
         return HAND_OVER;
+    int image = own_image(call, &kept.plan);
     // Kept back from here on, so that none ends us while there is something to undo; the program
     // gets them as soon as it runs.
     sigset_t signals, before;
@@ -281,7 +284,7 @@ int do_run(const struct call *call) {
     sigdelset(&signals, SIGURG);
     signal(SIGCHLD, SIG_DFL);
     sigprocmask(SIG_SETMASK, &signals, &before);
-    int status = make(call, &kept, &record, &pidfd);
+    int status = make(call, &kept, image, &record, &pidfd);
     if (status == HAND_OVER)
         sigprocmask(SIG_SETMASK, &before, NULL);
     if (status != 0)

@@ -42,17 +42,12 @@ struct slot {
 
 // The bundle's path without links in it, as os.path.realpath has it.
 static bool find_bundle(const char *given, char path[ROOM]) {
-    char link[64];
     int fd = open(given, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t bytes = readlink(link, path, ROOM);
+    const bool found = path_of(fd, path);
     close(fd);
-    if (bytes <= 0 || bytes == ROOM || path[0] != '/')
-        return false;
-    path[bytes] = 0;
-    return true;
+    return found && path[0] == '/';
 }
 
 static void name_slot(const char *bundle, bool new_keyring, char name[17]) {
@@ -172,8 +167,6 @@ bool find_kept(const struct call *call, struct kept *kept) {
     int fd = open_slot(call->root, name, &found);
     if (fd < 0)
         return false;
-    // Only now, as it is in vain where there is no plan.
-    execute_again(call->words);
     size_t bytes = (size_t)found.st_size;
     struct slot *slot = bytes < MOST ? aligned_alloc(16, (bytes + 16) & ~(size_t)15) : NULL;
     bool is_it = slot && read(fd, slot, bytes) == (ssize_t)bytes && is_slot(slot, bytes) &&

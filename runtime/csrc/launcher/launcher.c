@@ -4,6 +4,9 @@
 // its own place says which that is.
 #include "launcher.h"
 
+#include "../facts/facts.h"
+#include "../fresh.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,14 +16,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum { EMPTY_PATH = 0x1000, RECURSIVE = 0x8000 };
 
 static int refuse(const char *what, const char *path) {
-    fprintf(stderr, "seatrial-oci: %s %s: %s\n", what, path, strerror(errno));
+    dprintf(STDERR_FILENO, "seatrial-oci: %s %s: %s\n", what, path, strerror(errno));
     return 1;
 }
 
@@ -64,7 +66,8 @@ static bool is_not_to_be_had(int error) {
 static void execute_read_only(const char *path, char **words) {
     struct stat wanted;
     char real[PATH_MAX];
-    if (realpath(path, real) && stat(real, &wanted) == 0) {
+    int file = open(path, O_PATH | O_CLOEXEC);
+    if (file >= 0 && fstat(file, &wanted) == 0 && path_of(file, real)) {
         execute_in_clone(real, &wanted, 0, words);
         // It is on another file system than that of the root: then with all that is mounted there.
         if (is_not_to_be_had(errno))
@@ -72,12 +75,13 @@ static void execute_read_only(const char *path, char **words) {
     }
     // What goes wrong otherwise must not take the protection away.
     if (!is_not_to_be_had(errno))
-        exit(refuse("cannot execute, where nobody can write to it,", path));
+        _exit(refuse("cannot execute, where nobody can write to it,", path));
 }
 
 void execute_again(char **words) {
+    enum { READ_ONLY = 1 }; // ST_RDONLY; its header does not go along with linux/mount.h
     struct statfs found;
-    if (statfs("/proc/self/exe", &found) == 0 && found.f_flags & ST_RDONLY)
+    if (statfs("/proc/self/exe", &found) == 0 && found.f_flags & READ_ONLY)
         return;
     execute_read_only("/proc/self/exe", words);
 }
@@ -114,6 +118,9 @@ int main(int argc, char **argv) {
         int (*call)(const struct call *call);
     } verbs[] = {{"state", do_state},   {"start", do_start},   {"kill", do_kill},
                  {"delete", do_delete}, {"create", do_create}, {"run", do_run}};
+    // What we are executed as by ourselves, in a process that is to be a container's.
+    if (argc > 0 && strcmp(argv[0], FRESH_NAME) == 0)
+        be_given(argc, argv);
     struct call call;
     if (understand(argc, argv, &call))
         for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)

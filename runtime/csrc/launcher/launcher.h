@@ -9,6 +9,7 @@
 #include "../executor.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 // A verb's answer: an exit status, or this.
 enum { HAND_OVER = -1 };
@@ -98,6 +99,7 @@ void execute_again(char **words);
 int hand_over(int argc, char **argv);
 
 // report.c: errors and warnings, on stderr and in the log (seatrial.oci.log)
+void print_moment(char *into, size_t room, time_t moment, const char *rest);
 int fail(const struct call *call, const char *message);
 void warn(const struct call *call, const char *message);
 // What an errno means, in lower case.

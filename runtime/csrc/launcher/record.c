@@ -1,7 +1,6 @@
 // What create wrote down, and what has become of the container since (seatrial.oci.store).
 #include "launcher.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -168,19 +167,16 @@ bool lock_folder(const struct call *call, int folder) {
     return ours.st_dev == now.st_dev && ours.st_ino == now.st_ino;
 }
 
+static int remove_entry(void *with, int folder, const char *name, bool is_folder) {
+    (void)with, (void)is_folder;
+    // The plan goes last: without it nobody knows what to undo.
+    return strcmp(name, "plan") == 0 || unlinkat(folder, name, 0) == 0 ? 0 : errno;
+}
+
 bool remove_folder(const struct call *call, int folder) {
-    DIR *listing = fdopendir(dup(folder));
-    if (!listing)
-        return false;
-    rewinddir(listing);
-    const struct dirent *entry;
-    int error = 0;
-    while ((entry = readdir(listing)))
-        // The plan goes last: without it nobody knows what to undo.
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            strcmp(entry->d_name, "plan") != 0 && unlinkat(folder, entry->d_name, 0) != 0)
-            error = errno;
-    closedir(listing);
+    int error = lseek(folder, 0, SEEK_SET) != 0 ? errno : 0;
+    if (!error)
+        error = for_each_entry(folder, remove_entry, NULL);
     if (!error && unlinkat(folder, "plan", 0) != 0 && errno != ENOENT)
         error = errno;
     char path[4096];

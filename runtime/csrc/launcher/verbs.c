@@ -28,16 +28,17 @@ int do_state(const struct call *call) {
     enum status status = status_of(&record);
     if (status == UNKNOWN)
         return HAND_OVER;
-    printf("{\n  \"ociVersion\": \"1.3.0\",\n  \"id\": \"%s\",\n  \"status\": \"%s\",\n", call->id,
-           word_of(status));
+    char pid[32] = "";
     if (status != STOPPED)
-        printf("  \"pid\": %d,\n", (int)record.pid);
-    printf("  \"bundle\": %s", record.bundle);
-    if (*record.annotations)
-        printf(",\n  \"annotations\": %s", record.annotations);
-    printf("\n}\n");
+        snprintf(pid, sizeof pid, "  \"pid\": %d,\n", (int)record.pid);
+    const bool annotated = *record.annotations;
+    int bytes = dprintf(STDOUT_FILENO,
+                        "{\n  \"ociVersion\": \"1.3.0\",\n  \"id\": \"%s\",\n"
+                        "  \"status\": \"%s\",\n%s  \"bundle\": %s%s%s\n}\n",
+                        call->id, word_of(status), pid, record.bundle,
+                        annotated ? ",\n  \"annotations\": " : "", record.annotations);
     // What cannot be printed is told by Python, which tries again.
-    return fflush(stdout) == 0 ? 0 : HAND_OVER;
+    return bytes > 0 ? 0 : HAND_OVER;
 }
 
 int do_kill(const struct call *call) {
@@ -233,7 +234,7 @@ static int delete_by_python(const struct call *call) {
         memmove(words + LOG, words + AFTER_LOG, sizeof words - AFTER_LOG * sizeof *words);
         count -= AFTER_LOG - LOG;
     }
-    pid_t pid = fork();
+    pid_t pid = new_process();
     if (pid == 0) {
         sigset_t none;
         sigemptyset(&none);

@@ -78,7 +78,7 @@ static PyObject *core_create(PyObject *self, PyObject *args) {
     const char *buffer;
     Py_ssize_t bytes;
     struct plan plan;
-    struct create_request request = {.plan = &plan, .program = container_program()};
+    struct create_request request = {.plan = &plan, .image = -1};
     struct watcher watcher = {.call = Py_None};
     int every = 1;
     if (!PyArg_ParseTuple(args, "y#iiiyyy|Op:create", &buffer, &bytes, &request.listener,
@@ -94,6 +94,9 @@ static PyObject *core_create(PyObject *self, PyObject *args) {
         return PyErr_Format(PyExc_ValueError, "keep must be from 0 to %d", MOST_KEPT);
     if (!open_plan(buffer, bytes, &plan))
         return NULL;
+    const char *program = container_program();
+    if (program)
+        request.image = open_image(program);
     struct create_result result;
     watcher.thread = PyEval_SaveThread();
     create_container(&request, &result);

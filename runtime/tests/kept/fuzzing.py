@@ -18,8 +18,8 @@ FLAGS = (
     "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
 )  # fmt: skip
 SOURCES = (
-    "fuzz/slots/slots.c", "launcher/kept.c", "facts/checksum.c", "facts/hold.c", "template.c",
-    "plan.c",
+    "fuzz/slots/slots.c", "launcher/kept.c", "facts/checksum.c", "facts/hold.c", "facts/real.c",
+    "template.c", "plan.c",
 )  # fmt: skip
 
 

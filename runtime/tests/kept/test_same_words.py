@@ -106,6 +106,20 @@ def test_what_is_left_in_the_cgroups_ends_with_the_container(bundle: Bundle) -> 
     assert bundle.python("delete", "--force", "left").returncode == 0
 
 
+@pytest.mark.parametrize("kinds", [("mount", "uts"), ("uts",)], ids=" and ".join)
+def test_what_a_container_is_until_start_cannot_be_written_to(
+    bundle: Bundle, kinds: tuple[str, ...]
+) -> None:
+    bundle.configure(linux={"namespaces": kinds})
+    bundle.keep()
+    assert bundle.launch("create", "c").returncode == 0
+    # By this name whoever is in the container too gets hold of what is executed there.
+    executable = f"/proc/{runtime.state('c', root=str(bundle.root))['pid']}/exe"
+    with pytest.raises(OSError, match="Read-only file system"):
+        os.open(executable, os.O_WRONLY)
+    assert bundle.launch("delete", "--force", "c").returncode == 0
+
+
 def broken_bind(bundle: Bundle) -> None:
     source = bundle.folder / "source"
     source.mkdir()
