@@ -115,8 +115,7 @@ def test_what_a_container_is_until_start_cannot_be_written_to(
     assert bundle.launch("create", "c").returncode == 0
     # By this name whoever is in the container too gets hold of what is executed there.
     executable = f"/proc/{runtime.state('c', root=str(bundle.root))['pid']}/exe"
-    with pytest.raises(OSError, match="Read-only file system"):
-        os.open(executable, os.O_WRONLY)
+    assert os.statvfs(executable).f_flag & os.ST_RDONLY
     assert bundle.launch("delete", "--force", "c").returncode == 0
 
 
