@@ -29,3 +29,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seatriald]:
     image.write_layer(layer)
     with Room(tmp_path_factory.mktemp("seatriald")) as room:
         yield Seatriald(room, _REFERENCE, layer)
+
+
+@pytest.fixture(scope="session")
+def spare(tmp_path_factory: pytest.TempPathFactory, engine: Seatriald) -> Iterator[Seatriald]:
+    """Return another engine, for tests that spoil one: it is no other test's."""
+    folder = tmp_path_factory.mktemp("spare")
+    layer = folder / "layer.tar"
+    image.write_layer(layer)
+    with Room(folder) as room:
+        yield Seatriald(room, engine.runtime, layer)

@@ -94,6 +94,7 @@ class Crashes:
         self._engine, self._api = engine, Api(engine.socket)
         self._takes_s = {verb: self._time(verb) for verb in _BEFORE}
         self._names = 0
+        self._others = self._volumes()
 
     def _time(self, verb: str) -> float:
         for before in _BEFORE[verb]:
@@ -163,9 +164,12 @@ class Crashes:
         nurseries = [pid for pid in _processes_of(namespace) if _is_nursery(pid)]
         return [f"process {pid}" for pid in nurseries if pid not in _children(daemon)]
 
+    def _volumes(self) -> set[str]:
+        return {volume["Name"] for volume in self._api("GET", "/volumes")[1]["Volumes"]}
+
     def _check(self) -> list[str]:
         status, text = self._api("GET", "/seatrial/check")
-        left = [volume["Name"] for volume in self._api("GET", "/volumes")[1]["Volumes"]]
+        left = self._volumes() - self._others
         return [
             *([f"check: {status}"] if not status else []),
             *str(text).splitlines(),

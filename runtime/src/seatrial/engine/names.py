@@ -10,6 +10,8 @@ from seatrial.engine.errors import BadRequest
 PATTERN = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
 _NAME = re.compile(rf"/?{PATTERN}+", re.ASCII)
 _VOLUME = re.compile(rf"{PATTERN}*", re.ASCII)
+#: A folder's name is no longer (limits.h, NAME_MAX).
+_LONGEST = 255
 #: What somebody who gives no name gets: a wind and a thing of the sea.
 _FIRST = (
     *("airy", "balmy", "brisk", "calm", "choppy", "clear", "coastal", "deep", "drifting", "fair"),
@@ -61,4 +63,6 @@ def volume_name(given: str) -> str:
         raise BadRequest(
             "volume name is too short, names should be at least two alphanumeric characters"
         )
+    if len(given) > _LONGEST:
+        raise BadRequest(f"volume name is too long: {len(given)} of at most {_LONGEST} characters")
     return given

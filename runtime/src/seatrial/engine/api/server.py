@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from seatrial.engine.api import (
     containers,
@@ -37,8 +39,18 @@ _MISSING = (
 )  # fmt: skip
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's log is of a defect, and no client's mistake.
+
+    Who sends what is no HTTP hears of it; the log would have it with all that was sent, credentials
+    too, and as much of it as anybody likes.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
 def application(engine: Engine) -> web.Application:
     """Return the application."""
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     made = web.Application(middlewares=[http.errors_told], client_max_size=http.LONGEST_BODY)
     routes = http.Routes(made)
     for handlers in (
