@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BUILD = fuzzing.BUILD / "decoding"
+FOUND = Path(__file__).with_name("found.json")
 SLOW_S = 1.0
 #: Values that decoders have been wrong about.
 INTERESTING: tuple[Any, ...] = (
@@ -263,6 +264,15 @@ def corpus() -> dict[str, list[Any]]:
     }  # fmt: skip
 
 
+def found() -> dict[str, list[Any]]:
+    """Return inputs that guided.py has found, each of which reaches what no other does."""
+    inputs: dict[str, list[Any]] = json.loads(FOUND.read_text("utf-8"))
+    return {
+        name: [each.encode("latin-1") if isinstance(each, str) else each for each in those]
+        for name, those in inputs.items()
+    }
+
+
 def encoded(value: Any) -> bytes:
     """Return a document as JSON, or bytes as they are."""
     if isinstance(value, bytes):
@@ -296,6 +306,10 @@ def fuzz(seconds: float, seed: int) -> dict[str, tuple[int, int]]:
         for each in those:
             # What this host has not it refuses.
             assert call(name, encoded(each)) or name == "resources", f"{name} refuses {each}"
+    for name, those in found().items():
+        for each in those:
+            call(name, encoded(each))
+        inputs[name] += those
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for name, those in inputs.items():

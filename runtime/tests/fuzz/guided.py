@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     wanted = parser.parse_args()
     folder = decoding.BUILD / f"corpus-{wanted.name}"
-    inputs = decoding.corpus()[wanted.name]
+    inputs = decoding.corpus()[wanted.name] + decoding.found()[wanted.name]
     folder.mkdir(parents=True, exist_ok=True)
     for number, each in enumerate(inputs):
         (folder / f"{number:03}").write_bytes(decoding.encoded(each))
