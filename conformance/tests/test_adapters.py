@@ -117,6 +117,7 @@ def test_a_wrong_value_is_told_with_file_and_key(
     [
         ("nmae = 'x'", "unknown key nmae"),
         ("hybrid_cgroups = 1", "hybrid_cgroups has to be of type boolean, not 1"),
+        ("own_kernel = 1", "own_kernel has to be of type boolean, not 1"),
         ("virtual_machines = 1", "virtual_machines has to be of type boolean, not 1"),
         ("version = 3", "version has to be of type table, not 3"),
         ("verbs = []", "verbs has to be of type table, not []"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,6 +154,17 @@ def test_who_collects_leaves_children_from_before_to_others() -> None:
         assert processes.wait(process.pid, timeout_s=LONG_S)
         assert spawn.run(["/bin/false"], timeout_s=LONG_S, environ={}).exit_status == 1
         assert process.wait() == -signal.SIGKILL
+
+
+def test_a_child_can_be_left_a_zombie() -> None:
+    with processes.collecting():
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "read line"], {})
+        with processes.left_uncollected(pid):
+            os.kill(pid, signal.SIGKILL)
+            assert processes.wait(pid, timeout_s=LONG_S)
+            assert spawn.run(["/bin/true"], timeout_s=LONG_S, environ={}).ok
+            assert Path(f"/proc/{pid}").exists()
+        assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_child_that_was_collected_is_given_to_who_waits_for_it() -> None:

@@ -18,7 +18,7 @@ from seatrial.conformance.hooks import (
     record_of,
     tags,
 )
-from seatrial.conformance.marks import requirement
+from seatrial.conformance.marks import needs, requirement
 from seatrial.conformance.namespaces import Mount
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _OWN = {"pid": "pid", "network": "net", "mount": "mnt", "ipc": "ipc", "uts": "uts"}
 
 
+@needs("host-kernel")
 @for_each_kind("before-pivot-root", kinds=["prestart", "createRuntime"])
 def test_before_pivot_root_the_root_of_the_container_is_not_its_own_yet(
     harness: Harness, kind: str
@@ -88,6 +89,7 @@ def _namespaces(pid: int, kinds: list[str]) -> dict[str, str]:
     return {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in kinds}
 
 
+@needs("host-kernel")
 @for_each_kind("after-namespaces", kinds=["prestart", "createRuntime"])
 def test_the_namespaces_of_the_container_are_there(harness: Harness, kind: str) -> None:
     config = with_namespaces(harness.config("exit", "0"), list(_OWN))
@@ -104,6 +106,7 @@ def test_the_namespaces_of_the_container_are_there(harness: Harness, kind: str) 
         assert not set(there.values()) & {namespaces.current(name) for name in _OWN.values()}
 
 
+@needs("host-kernel")
 @requirement("config.hooks.create-runtime.mounts-done")
 def test_the_mounts_of_the_container_are_done_before_create_runtime_hooks(harness: Harness) -> None:
     with (

@@ -75,6 +75,7 @@ def test_those_in_the_list_are_new_and_all_others_are_the_runtimes(
     assert new == {"mount", *kinds}
 
 
+@needs("host-kernel")
 @requirement("linux.namespaces.omitted-inherited")
 def test_a_container_without_a_mount_namespace_has_the_runtimes_or_is_recorded(
     harness: Harness,

@@ -88,6 +88,7 @@ def test_the_program_is_in_the_user_namespace_at_path(harness: Harness) -> None:
         assert report["uid_map"].split() == ["0", "100000", "65536"]
 
 
+@needs("host-kernel")
 @requirement("linux.namespaces.path-joined")
 @needs("mntns")
 def test_the_program_is_in_the_mount_namespace_at_path(harness: Harness) -> None:

@@ -96,6 +96,7 @@ def test_the_container_has_a_network_stack_of_its_own(harness: Harness) -> None:
         assert container.report()["namespaces"]["net"] != namespaces.current("net")
 
 
+@needs("host-kernel")
 @requirement("linux.namespaces.mount-supported")
 def test_what_a_program_mounts_is_seen_inside_only(harness: Harness) -> None:
     config = harness.config("mount", "inside", "/tmp", "tmpfs", "0", "", "+", "catch")  # noqa: S108
@@ -126,6 +127,7 @@ def test_a_host_name_that_a_program_sets_is_its_own(harness: Harness) -> None:
     assert (socket.gethostname(), platform.uname().node) == before
 
 
+@needs("host-kernel")
 @requirement("linux.namespaces.user-supported")
 def test_ids_inside_are_others_outside(harness: Harness) -> None:
     with harness.running(with_user(harness, "stat", "/", "+", "pause")) as container:

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from seatrial.conformance.bundle import probe_binary
 from seatrial.conformance.config import PROBE, without
-from seatrial.conformance.marks import requirement
+from seatrial.conformance.marks import needs, requirement
 from seatrial.conformance.strategies.process import absolute_paths
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def inode(bundle: Bundle) -> int:
     return bundle.rootfs.stat().st_ino
 
 
+@needs("host-kernel")
 @requirement("config.root.path-absolute-or-bundle-relative")
 @pytest.mark.parametrize("path", ["rootfs", "./rootfs", "rootfs/", "w/../rootfs"])
 def test_a_relative_path_is_seen_from_the_bundle(harness: Harness, path: str) -> None:
@@ -40,6 +41,7 @@ def test_a_relative_path_is_seen_from_the_bundle(harness: Harness, path: str) ->
         assert harness.run(config, bundle=bundle)["root"]["inode"] == inode(bundle)
 
 
+@needs("host-kernel")
 @requirement("config.root.path-absolute-or-bundle-relative")
 def test_a_relative_path_is_not_seen_from_where_the_caller_is(harness: Harness) -> None:
     config = harness.config("exit", "0")
@@ -53,6 +55,7 @@ def test_a_relative_path_is_not_seen_from_where_the_caller_is(harness: Harness) 
             assert container.report()["root"]["inode"] == inode(bundle)
 
 
+@needs("host-kernel")
 @requirement("config.root.path-absolute-or-bundle-relative")
 @given(below=absolute_paths(below="/w"))
 def test_a_relative_path_may_have_any_name_and_depth(harness: Harness, below: str) -> None:
@@ -65,6 +68,7 @@ def test_a_relative_path_may_have_any_name_and_depth(harness: Harness, below: st
         assert harness.run(config, bundle=bundle)["root"]["inode"] == target.stat().st_ino
 
 
+@needs("host-kernel")
 @requirement("config.root.path-absolute-or-bundle-relative")
 @pytest.mark.parametrize("form", ["{rootfs}", "{rootfs}/", "{bundle}/./rootfs", "{bundle}//rootfs"])
 def test_an_absolute_path_is_taken_as_it_is(harness: Harness, form: str) -> None:
@@ -74,6 +78,7 @@ def test_an_absolute_path_is_taken_as_it_is(harness: Harness, form: str) -> None
         assert report["root"]["inode"] == inode(bundle)
 
 
+@needs("host-kernel")
 @requirement("config.root.path-absolute-or-bundle-relative")
 def test_an_absolute_path_may_be_outside_the_bundle(harness: Harness) -> None:
     with harness.bundle(harness.config()) as other:
@@ -82,6 +87,7 @@ def test_an_absolute_path_may_be_outside_the_bundle(harness: Harness) -> None:
             assert harness.run(config, bundle=bundle)["root"]["inode"] == inode(other)
 
 
+@needs("host-kernel")
 @requirement("config.root.path-absolute-or-bundle-relative")
 def test_a_path_that_is_a_symlink_is_followed_or_refused(harness: Harness) -> None:
     config = rooted(harness, "link")

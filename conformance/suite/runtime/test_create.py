@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.conformance.bundle import Bundle
 from seatrial.conformance.hooks import Gate, Hook, UnderWay, at_gate, hooked
-from seatrial.conformance.marks import requirement
+from seatrial.conformance.marks import needs, requirement
 
 if TYPE_CHECKING:
     from seatrial.conformance.container import Container
@@ -65,6 +65,7 @@ def test_create_does_not_run_the_program(harness: Harness) -> None:
         assert container.bundle.log_lines() == []
 
 
+@needs("host-kernel")
 @requirement("runtime.create.args-not-applied")
 def test_the_program_is_not_in_the_process_before_start(harness: Harness) -> None:
     with harness.created(harness.config("say", "started", "+", "pause")) as container:

@@ -33,6 +33,7 @@ def _is_read_only(path: Path) -> bool:
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
+@needs("host-kernel")
 @requirement("runtime.lifecycle.resources-exist-after-create")
 @settings(max_examples=16)
 @given(kinds=st.sets(st.sampled_from(_KINDS)))
@@ -50,6 +51,7 @@ def test_new_namespaces_are_there_after_create_and_no_others(
         assert new == {"mount", *kinds}
 
 
+@needs("host-kernel")
 @requirement(
     "runtime.lifecycle.resources-exist-after-create", "runtime.create.all-properties-applied"
 )
@@ -96,6 +98,7 @@ def test_a_limit_of_the_cgroup_is_set_after_create(harness: Harness, limit: int)
         assert [file.read_text().strip() for file in files] == [str(limit)] * len(files)
 
 
+@needs("host-kernel")
 @requirement(
     "runtime.lifecycle.resources-exist-after-create", "runtime.create.all-properties-applied"
 )
@@ -109,6 +112,7 @@ def test_devices_are_there_after_create(harness: Harness) -> None:
         assert (os.major(found.st_rdev), os.minor(found.st_rdev)) == (1, 5)
 
 
+@needs("host-kernel")
 @requirement("runtime.create.all-properties-applied")
 def test_the_hostname_is_set_after_create(harness: Harness) -> None:
     config = harness.config("pause")
@@ -120,6 +124,7 @@ def test_the_hostname_is_set_after_create(harness: Harness) -> None:
         assert name == "berth"
 
 
+@needs("host-kernel")
 @requirement("runtime.create.all-properties-applied")
 @settings(max_examples=10)
 @given(value=st.integers(1024, 1 << 20))
@@ -133,6 +138,7 @@ def test_a_kernel_parameter_is_set_after_create(harness: Harness, value: int) ->
         assert found == str(value)
 
 
+@needs("host-kernel")
 @requirement("runtime.create.all-properties-applied")
 def test_the_root_is_read_only_after_create(harness: Harness) -> None:
     config = harness.config("pause")
@@ -141,6 +147,7 @@ def test_the_root_is_read_only_after_create(harness: Harness) -> None:
         assert _is_read_only(_root(container))
 
 
+@needs("host-kernel")
 @requirement("runtime.create.all-properties-applied")
 def test_paths_are_masked_and_read_only_after_create(harness: Harness) -> None:
     config = harness.config("pause")
@@ -154,6 +161,7 @@ def test_paths_are_masked_and_read_only_after_create(harness: Harness) -> None:
             assert not _is_read_only(_root(container))
 
 
+@needs("host-kernel")
 @needs("userns")
 @requirement("runtime.create.all-properties-applied")
 def test_ids_are_mapped_after_create(harness: Harness) -> None:

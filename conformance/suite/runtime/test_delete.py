@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from seatrial.conformance import cgroups, namespaces, processes
 from seatrial.conformance.config import with_namespaces
-from seatrial.conformance.marks import requirement
+from seatrial.conformance.marks import needs, requirement
 from seatrial.conformance.strategies.containers import identifiers
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def test_the_cgroup_is_gone_after_delete_although_create_made_those_above_it(
             cgroups.remove(folder)
 
 
+@needs("host-kernel")
 @requirement("runtime.delete.removes-created-resources")
 def test_the_cgroup_is_gone_after_delete_although_a_process_lived_on_in_it(
     harness: Harness,

@@ -46,7 +46,7 @@ def test_a_container_is_stopped_by_the_crash_of_its_program(harness: Harness, nu
     # The first process of a PID namespace cannot end itself by a signal (pid_namespaces(7)).
     config = with_namespaces(harness.config("raise", str(number)), ["mount"])
     with harness.stopped(config) as container:
-        assert container.exit_status == -number
+        assert container.ended_by(number)
         assert _is_stopped(container)
 
 

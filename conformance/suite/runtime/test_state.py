@@ -57,10 +57,11 @@ def test_a_container_is_created_until_it_is_started(created: Container) -> None:
 
 
 @requirement("runtime.state.status-created", "runtime.state.status-stopped")
-def test_a_container_that_is_killed_before_start_is_stopped(created: Container) -> None:
-    assert created.kill("KILL").ok
-    created.wait()
-    assert created.state()["status"] == "stopped"
+def test_a_container_that_is_killed_before_start_is_stopped(
+    harness: Harness, created: Container
+) -> None:
+    if harness.ends_before_start(created):
+        assert created.state()["status"] == "stopped"
 
 
 @requirement("runtime.state.status-running")
@@ -82,10 +83,11 @@ def test_a_container_whose_process_is_suspended_is_running(running: Container) -
 @requirement("runtime.state.status-stopped")
 def test_a_container_is_stopped_once_its_process_has_exited(running: Container) -> None:
     assert running.pid is not None
-    assert running.kill("KILL").ok
     # It has exited as soon as its end can be seen, also while nobody has collected it yet.
-    assert processes.wait(running.pid, timeout_s=running.runtime.timeout_s)
-    assert running.state()["status"] == "stopped"
+    with processes.left_uncollected(running.pid):
+        assert running.kill("KILL").ok
+        assert processes.wait(running.pid, timeout_s=running.runtime.timeout_s)
+        assert running.state()["status"] == "stopped"
     running.wait()
     assert running.state()["status"] == "stopped"
 
@@ -152,7 +154,9 @@ def test_no_other_status_comes_between(harness: Harness, path: str) -> None:
             seen += [container.state()["status"]]
             container.read_line()
             seen += [container.state()["status"]]
-        assert container.kill("KILL").ok
-        container.wait()
-        seen += [container.state()["status"]]
+            assert container.kill("KILL").ok
+            container.wait()
+            seen += [container.state()["status"]]
+        elif harness.ends_before_start(container):
+            seen += [container.state()["status"]]
     assert set(seen) <= set(STATUSES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.conformance.marks import requirement
+from seatrial.conformance.marks import needs, requirement
 from seatrial.conformance.strategies.containers import relative_bundles
 from seatrial.conformance.strategies.process import texts
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # pid
 
 
+@needs("host-kernel")
 @requirement("runtime.state.pid-when-created", "runtime.state.pid-seen-by-host")
 def test_a_created_container_has_the_pid_of_its_process(created: Container) -> None:
     pid = created.state()["pid"]
@@ -30,6 +31,7 @@ def test_a_created_container_has_the_pid_of_its_process(created: Container) -> N
     assert os.path.samefile(f"/proc/{pid}/root/probe", created.bundle.rootfs / "probe")
 
 
+@needs("host-kernel")
 @requirement("runtime.state.pid-when-running", "runtime.state.pid-seen-by-host")
 def test_a_running_container_has_the_pid_of_its_program(running: Container) -> None:
     pid = running.state()["pid"]
@@ -48,6 +50,7 @@ def test_the_container_process_keeps_its_pid_from_create_to_its_end(harness: Har
         assert container.state()["pid"] == before
 
 
+@needs("host-kernel")
 @requirement("runtime.state.pid-when-running", "runtime.state.pid-seen-by-host")
 def test_the_pid_is_the_hosts_without_a_pid_namespace_too(harness: Harness) -> None:
     config = harness.config("pause")

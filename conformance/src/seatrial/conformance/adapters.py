@@ -51,7 +51,8 @@ class Adapter:
     """One runtime's command line.
 
     ``options`` come before every verb.  ``hybrid_cgroups`` is false for a runtime that refuses
-    hosts with controllers on both cgroup hierarchies, ``virtual_machines`` is true for one that
+    hosts with controllers on both cgroup hierarchies, ``own_kernel`` is true for one whose
+    containers run on another kernel than the host's, ``virtual_machines`` is true for one that
     does as the config's ``vm`` says.  ``given`` is the word by which the user
     asked for it, empty if nobody did.
     """
@@ -63,6 +64,7 @@ class Adapter:
     version_arguments: tuple[str, ...] = ("--version",)
     version_pattern: str = r"version\s+(\S+)"
     hybrid_cgroups: bool = True
+    own_kernel: bool = False
     virtual_machines: bool = False
     homepage: str = ""
     file: Path | None = field(default=None, compare=False)
@@ -201,7 +203,7 @@ class _Reader:
     def adapter(self) -> Adapter:
         table = self.table
         keys = {"name", "command", "homepage", "options", "version", "verbs"}
-        keys |= {"hybrid_cgroups", "virtual_machines"}
+        keys |= {"hybrid_cgroups", "own_kernel", "virtual_machines"}
         self._only(table, keys, "")
         version = self._take(table, "version", dict, {})
         self._only(version, {"arguments", "pattern"}, "version.")
@@ -226,6 +228,7 @@ class _Reader:
             homepage=self._take(table, "homepage", str, ""),
             options=self._words(self._take(table, "options", list, []), "options"),
             hybrid_cgroups=self._take(table, "hybrid_cgroups", bool, default=True),
+            own_kernel=self._take(table, "own_kernel", bool, default=False),
             virtual_machines=self._take(table, "virtual_machines", bool, default=False),
             version_arguments=self._plain_words(version),
             version_pattern=pattern,

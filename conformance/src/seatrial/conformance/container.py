@@ -181,6 +181,10 @@ class Container:
         """Whether the container process is there and has not ended."""
         return self._pidfd >= 0 and not processes.poll([self._pidfd], 0)
 
+    def ended_by(self, number: int) -> bool:
+        """Whether the signal ended it, by its own account or by that of who stands for it."""
+        return self.exit_status in {-number, 128 + number}
+
     def namespace(self, kind: str) -> str:
         """Return the name of one namespace of the container process, as the host sees it."""
         try:

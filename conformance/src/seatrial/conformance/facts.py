@@ -144,6 +144,10 @@ def need(name: str, adapter: Adapter | None = None) -> Evidence:
     """Judge one need of the registry's vocabulary on this host, with evidence either way."""
     if adapter is not None and name in _OF_RUNTIMES:
         return _of_runtime(name, adapter)
+    if adapter is not None and name == "host-kernel":
+        says = "says" if adapter.own_kernel else "does not say"
+        text = f"the adapter of {adapter.name} {says} that containers have a kernel of their own"
+        return Evidence(not adapter.own_kernel, text)
     if adapter is not None and name == "vm":
         says = "says" if adapter.virtual_machines else "does not say"
         text = f"the adapter of {adapter.name} {says} that it boots virtual machines"

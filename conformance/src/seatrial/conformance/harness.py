@@ -231,6 +231,17 @@ class Harness:
             result = container.create()
             return container.start() if result.ok else result
 
+    def ends_before_start(self, container: Container) -> bool:
+        """Kill a created container, and wait for its end; noted where kill is an error.
+
+        Then there is no container in that state for a test to judge.
+        """
+        if container.kill("KILL").failed:
+            self.note("a created container cannot be killed, so none is stopped before start")
+            return False
+        container.wait()
+        return True
+
     def note(self, text: str) -> None:
         """Record what was seen where the spec leaves the outcome open; such a test gives a note."""
         self.notes.append(text)

@@ -28,6 +28,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 #: Exit statuses of children that ``collecting`` has collected, for whoever asks for them.
 _collected: dict[int, int] = {}
+#: Those that are not to be collected when they end.
+_left: set[int] = set()
 #: So that nobody asks for a status between its collection and its being kept.
 _collection = threading.RLock()
 
@@ -87,7 +89,7 @@ def collecting() -> Iterator[None]:
     def collect(*_: object) -> None:
         with _collection:
             for pid in children(os.getpid()):
-                status = None if pid in spared else _wait_for(pid, os.WNOHANG)
+                status = None if pid in spared | _left else _wait_for(pid, os.WNOHANG)
                 if status is not None:
                     _collected[pid] = status
 
@@ -97,6 +99,17 @@ def collecting() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGCHLD, before)
         _collected.clear()
+
+
+@contextlib.contextmanager
+def left_uncollected(pid: int) -> Iterator[None]:
+    """Have ``pid`` stay a zombie once it has ended, as below an init that does not care."""
+    _left.add(pid)
+    try:
+        yield
+    finally:
+        _left.remove(pid)
+        reap(pid)
 
 
 def reap(pid: int, *, block: bool = False) -> int | None:

@@ -73,6 +73,7 @@ NEEDS: Mapping[str, str] = {
     "exec": "a runtime with an exec operation",
     "features": "a runtime that prints a features document",
     "fs-iversion": "a filesystem that shows i_version",
+    "host-kernel": "containers that run on the host's kernel, which shows them",
     "hook": "a runtime that runs hooks; a helper program",
     "hugetlb": "huge pages",
     "idmap": "idmapped mounts on the test filesystem",
