@@ -67,8 +67,9 @@ def test_poststart_hooks_are_called_after_the_program_is_executed(harness: Harne
             assert create.result().ok
         with UnderWay(container.start, before, after) as start:
             assert start.reaches(before, after), start.result()
-            # As long as a startContainer hook is at work, the program cannot be executed.
-            assert not start.reaches(after, within_s=_WRONGLY_S)
+            if start.reaches(before, within_s=0):
+                # As long as a startContainer hook is at work, the program cannot be executed.
+                assert not start.reaches(after, within_s=_WRONGLY_S)
             before.open()
             assert start.reaches(after), start.result()
             assert _has_executed_program(container)
@@ -85,7 +86,8 @@ def test_start_does_not_return_before_poststart_hooks_have_ended(harness: Harnes
             assert create.result().ok
         with UnderWay(container.start, gate) as start:
             assert start.reaches(gate), start.result()
-            container.state()
+            # As long as a command takes; one on this container may have to wait for start.
+            harness.runtime.state(harness.new_id())
             assert not start.returned
             gate.open()
             assert start.result().ok
