@@ -81,7 +81,7 @@ def test_a_vagrant_that_ignores_the_end_of_patience_is_killed(
 ) -> None:
     fake(f"up) trap '' INT; {HANGS};;\nsnapshot) echo none;;")
     monkeypatch.setattr(machines, "UP_S", 0.1)
-    monkeypatch.setattr(machine, "_answer", lambda *_: "1,cgroup2,state,running")
+    monkeypatch.setattr(machine, "_answer", lambda *_: b"1,cgroup2,state,running")
     monkeypatch.setattr(machines, "STEP_S", 0.1)
     with pytest.raises(VmError, match=r"was ended$"):
         machine.up()
@@ -156,14 +156,42 @@ def test_a_disk_without_room_for_a_guest_is_told(
         host.check_room()
 
 
-def test_results_that_cannot_be_written_are_named(fake: Fake, tmp_path: Path) -> None:
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose results are nobody's, with the guests of this one."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "Vagrantfile").touch()
+    (folder / "vagrant").symlink_to(ROOT / "vagrant")
+    return folder
+
+
+def test_results_that_cannot_be_written_are_named(fake: Fake, checkout: Path) -> None:
     fake("")
-    checkout = tmp_path / "checkout"
-    checkout.mkdir()
-    (checkout / "Vagrantfile").touch()
-    (checkout / "vagrant").symlink_to(ROOT / "vagrant")
     (checkout / "results").touch()
     done = call("fetch", "cgroup2", cwd=checkout)
     assert done.returncode == 3
     assert done.stderr.startswith(f"seatrial vm: {checkout}/results")
     assert done.stderr.endswith("Not a directory\n")
+
+
+def test_a_bench_in_a_guest_is_brought_home_in_place_of_the_last(
+    fake: Fake, checkout: Path, tmp_path: Path
+) -> None:
+    log = fake("ssh-config) echo Host cgroup2;;")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "samples").write_text("new", "ascii")
+    old = checkout / "build" / "vm" / "bench" / "cgroup2"
+    old.mkdir(parents=True)
+    (old / "old").touch()
+    ssh = tmp_path / "ssh"
+    pack = f'case "$*" in *" tar "*) tar -C {tmp_path}/there -c .;; esac'
+    ssh.write_text(f'#!/bin/sh\necho "$@" >>{log}\n{pack}\n')
+    ssh.chmod(0o755)
+    done = call("bench", "cgroup2", "--runtime", "crun", cwd=checkout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "== cgroup2: times, not to be compared with a host's\nrun: build/vm/bench/cgroup2\n"
+    )
+    assert [file.name for file in old.iterdir()] == ["samples"]
+    assert "seatrial bench run --quick --suite lifecycle --runtime=crun" in log.read_text("ascii")

@@ -238,6 +238,10 @@ def test_a_quiet_run_may_be_published() -> None:
             {"blocks": [{"others": 0, "mhz": [2600.0]}, {"others": 0, "mhz": [1300.0]}]},
             "the processors' frequency changed: 1300 to 2600 MHz",
         ),
+        (
+            {"cpu_model": "QEMU Virtual CPU version 2.5+"},
+            "the processor is emulated (QEMU Virtual CPU version 2.5+): its times mean nothing",
+        ),
         ({"contenders": {"mine": {"editable": True}}}, "mine runs from an editable install"),
     ],
 )

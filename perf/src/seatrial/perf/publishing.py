@@ -43,6 +43,7 @@ def reasons(environment: dict[str, Any], found: dict[Key, list[Block]]) -> list[
     """Return why the figures must not be published; none: they may be."""
     return [
         *([] if environment["complete"] else ["the run is not complete"]),
+        *_of_processor(environment.get("cpu_model") or ""),
         *_of_pair(environment["pair"], found),
         *_of_load([each["others"] for each in environment["blocks"]]),
         *_of_frequency([mhz for each in environment["blocks"] for mhz in each["mhz"]]),
@@ -52,6 +53,12 @@ def reasons(environment: dict[str, Any], found: dict[Key, list[Block]]) -> list[
             if about.get("editable") and "mode" not in about and not name.endswith(AGAIN)
         ),
     ]
+
+
+def _of_processor(model: str) -> Iterator[str]:
+    # Every kind of work is slower there by a factor of its own: ratios too are of the emulator.
+    if model.startswith(("QEMU Virtual CPU", "QEMU TCG CPU")):
+        yield f"the processor is emulated ({model}): its times mean nothing"
 
 
 def _of_pair(ratios: dict[str, float], found: dict[Key, list[Block]]) -> Iterator[str]:

@@ -103,7 +103,7 @@ class Machine:
         Raises:
             VmError: it fails or takes too long.
         """
-        return self._answer(self._ssh(*command), f"{command[0]} in {self.guest.name}")
+        return self._answer(self._ssh(*command), f"{command[0]} in {self.guest.name}").decode()
 
     def fetch(self, path: str, file: Path) -> None:
         """Bring the file ``path`` home, whole or not at all.
@@ -113,8 +113,23 @@ class Machine:
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(f".{file.name}.new")
-        new.write_text(self.ask("cat", path), "utf-8")
+        new.write_bytes(self._answer(self._ssh("cat", path), f"cat in {self.guest.name}"))
         new.replace(file)
+
+    def fetch_folder(self, path: str, folder: Path) -> None:
+        """Bring the folder ``path`` home in place of ``folder``, whole or not at all.
+
+        Raises:
+            VmError: it is not there.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        packed = self._answer(self._ssh("tar", "-C", path, "-c", "."), f"tar in {self.guest.name}")
+        new = folder.with_name(f".{folder.name}.new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        subprocess.run(["tar", "-C", str(new), "--no-same-owner", "-x"], input=packed, check=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
 
     def ssh_config(self) -> Path:
         """Return a file of ssh's configuration for it, as testinfra takes it."""
@@ -140,18 +155,18 @@ class Machine:
         return ["ssh", "-F", config, "-o", "LogLevel=ERROR", self.guest.name, "sudo", *command]
 
     def _asked(self, *words: str) -> str:
-        return self._answer(["vagrant", *words], f"vagrant {words[0]}")
+        return self._answer(["vagrant", *words], f"vagrant {words[0]}").decode()
 
-    def _answer(self, command: list[str], what: str) -> str:
+    def _answer(self, command: list[str], what: str) -> bytes:
         try:
             done = subprocess.run(
                 command, cwd=self.root, env=host.environment(), stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, timeout=STEP_S, check=False,
+                capture_output=True, timeout=STEP_S, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise VmError(f"{what} did not answer within {STEP_S} s") from None
         if done.returncode != 0:
-            raise VmError(f"{what} failed: {_reason(done.stdout, done.stderr)}")
+            raise VmError(f"{what} failed: {_reason(done.stdout.decode(), done.stderr.decode())}")
         return done.stdout
 
     def _call(self, *words: str, seconds: float) -> None:

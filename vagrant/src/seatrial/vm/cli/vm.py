@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seatrial.vm.machines import Machine
 
 _RUNTIMES = ("crun", "runc", "seatrial-oci")
+_BENCH_S = 3600
 #: Without KVM a guest is ten to forty times slower than its host.
 _SUITE_S = 4 * 3600
 #: How long one command of a runtime may take in a guest.
@@ -49,13 +50,14 @@ def fill(parser: argparse.ArgumentParser) -> None:
         (_up, "start guests, with this tree installed in them"),
         (_check, "check with testinfra that guests are what they say"),
         (_test, "run the suite in guests, and bring the results home"),
+        (_bench, "take a quick look at the runtimes' times in guests, and bring the run home"),
         (_fetch, "bring home the results of a run that went on without us"),
         (_down, "remove guests; without a name all, and the libvirtd of our own"),
     ):
         name = function.__name__.removeprefix("_")
         each = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         each.add_argument("guest", nargs="*", metavar="GUEST", help="a folder of vagrant/")
-        if function in (_test, _fetch):
+        if function in (_test, _bench, _fetch):
             each.add_argument(
                 "--runtime", action="append", metavar="NAME",
                 help=f"repeatable (default: {', '.join(_RUNTIMES)})",
@@ -185,6 +187,25 @@ def _test(arguments: argparse.Namespace) -> int:
                 )  # fmt: skip
                 worst = max(worst, status)
                 _bring(machine, runtime)
+        return worst
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    there = "/var/tmp/seatrial-bench"  # noqa: S108 - in a guest of our own
+    runtimes = [f"--runtime={runtime}" for runtime in arguments.runtime or _RUNTIMES]
+    with _machines(arguments) as machines:
+        worst = 0
+        for machine in machines:
+            print(f"== {machine.guest.name}: times, not to be compared with a host's", flush=True)
+            machine.ask("rm", "-rf", there)
+            status = machine.run(
+                "seatrial", "bench", "run", "--quick", "--suite", "lifecycle", *runtimes,
+                "--output", there, seconds=_BENCH_S,
+            )  # fmt: skip
+            folder = machine.root / "build" / "vm" / "bench" / machine.guest.name
+            machine.fetch_folder(there, folder)
+            print(f"run: {folder.relative_to(machine.root)}", flush=True)
+            worst = max(worst, status)
         return worst
 
 
