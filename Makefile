@@ -173,6 +173,10 @@ engines: setup engine-packages ## run podman, docker and containerd on seatrial-
 	@echo "== running podman, docker and containerd on $(or $(firstword $(RUNTIME)),the reference runtime)"
 	$(BIN)/pytest -q runtime/engines $(addprefix --runtime-under-test=,$(firstword $(RUNTIME))) $(ARGS)
 
+.PHONY: bench-layers
+bench-layers: setup ## time the engine's layout of layers beside GNU tar, 35 s of CPU
+	@$(BIN)/python perf/benchmarks/layers.py
+
 # The daemon and its containers have namespaces of their own, and end with this. The hierarchies of
 # cgroups are the host's; what is left there is removed.
 .PHONY: engine

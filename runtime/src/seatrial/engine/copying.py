@@ -128,7 +128,7 @@ def unpack(root: int, path: str, source: IO[bytes], container: str, *, keep: boo
         raise _missing(path, container, error) from None
     try:
         with Extractor(os.dup(root), whiteouts=False, keep=keep, below=clean) as extractor:
-            extractor.apply(Hashing(plain(source)))  # type: ignore[arg-type]
+            extractor.apply(Hashing(plain(source)))
     except OSError as error:
         if error.errno == errno.EROFS:
             raise Forbidden("container rootfs is marked read-only") from None

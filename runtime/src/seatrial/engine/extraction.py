@@ -9,24 +9,40 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
-import tarfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from seatrial.engine import kernel
-from seatrial.engine.errors import BadRequest
+from seatrial.engine.errors import BadRequest, EngineError
+from seatrial.engine.tar_reading import (
+    BLOCK,
+    CHARACTER,
+    FIFO,
+    FILE,
+    FOLDER,
+    LINK,
+    SYMLINK,
+    Reader,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import IO, Self
+    from typing import Self
+
+    from seatrial.engine.tar_reading import Entry, Source
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 OVERLAY_OPAQUE = "trusted.overlay.opaque"
 OVERLAY = ("trusted.overlay.", "user.overlay.")
 XATTR = "SCHILY.xattr."
-_CHUNK = 1 << 18
+#: What one archive may hold: ten times what large images do, and little enough to be refused soon.
+MOST_ENTRIES = 2_000_000
+#: So much of the disk is not for archives.
+RESERVE_BYTES = 64 << 20
+_DETOUR = re.compile(r"^/|//|(?:^|/)\.{1,2}(?:/|$)|/$")
+_KINDS = {FIFO: stat.S_IFIFO, CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}
 #: Open folders of the archive, so that not every file is a walk from the root.
 _MOST_FOLDERS = 64
 _FOLDER = os.O_PATH | os.O_DIRECTORY
@@ -50,7 +66,10 @@ class Extractor:
         self._folders: dict[str, int] = {}
         #: Folders' times are set when nothing is made in them any more.
         self._times: list[tuple[str, str, int]] = []
-        self.size_bytes = 0
+        #: What is made is root's of itself: in a folder of ours, unless one gives its group on.
+        self._umask = _umask()
+        self._is_roots = whiteouts and os.geteuid() == os.getegid() == 0
+        self.size_bytes = self._entries = self._room = 0
 
     def close(self) -> None:
         """Close the folders; the root as well."""
@@ -63,126 +82,119 @@ class Extractor:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def apply(self, stream: IO[bytes]) -> None:
+    def apply(self, stream: Source) -> None:
         """Lay out an archive; raises BadRequest for one that is none, or that leads outside."""
-        try:
-            with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
-                for member in archive:
-                    self._entry(archive, member)
-                    archive.members.clear()  # type: ignore[attr-defined] # it would keep all of them
-        except (tarfile.TarError, ValueError, EOFError) as error:
-            raise BadRequest(f"invalid tar archive: {error}") from None
+        archive = Reader(stream)
+        for entry in archive:
+            self._entries += 1
+            if self._entries > MOST_ENTRIES:
+                raise BadRequest(f"invalid tar archive: more than {MOST_ENTRIES} entries")
+            self._entry(archive, entry)
         for parent, name, moment in reversed(self._times):
             # It may have been replaced since.
-            with suppress(OSError):
+            with suppress(OSError, BadRequest):
                 os.utime(
                     name, ns=(moment, moment), dir_fd=self.folder(parent), follow_symlinks=False
                 )
         self._times.clear()
 
-    def _entry(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        path = os.path.normpath("/" + member.name).lstrip("/")
-        if _leaves(member.name):
-            raise BadRequest(f"invalid tar archive: {member.name!r} leads out of it")
+    def _entry(self, archive: Reader, entry: Entry) -> None:
+        path = _within(entry.name)
         if not path:
-            if member.isdir():
-                _own(self.folder(self._below), ".", member)
+            if entry.kind == FOLDER:
+                _own(self.folder(self._below), ".", entry)
             return
-        parent_path, _, name = f"{self._below}/{path}".lstrip("/").rpartition("/")
-        parent = self.folder(parent_path)
+        where, _, name = (f"{self._below}/{path}" if self._below else path).rpartition("/")
+        parent = self.folder(where)
         if self._whiteouts and name.startswith(WHITEOUT):
             self._whiteout(parent, name)
-            return
-        self._make(archive, member, parent, parent_path, name)
-
-    def _make(
-        self, archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, where: str, name: str
-    ) -> None:
-        moment = int(member.mtime * 1_000_000_000)
-        if member.isfile():
-            file = self._create(parent, name, isdir=False)
-            try:
-                self._copy(archive, member, file)
-                os.fchown(file, member.uid, member.gid)
-                os.fchmod(file, member.mode & 0o7777)
-                if member.pax_headers:
-                    _set_xattrs(file, member)
-                os.utime(file, ns=(moment, moment))
-            finally:
-                os.close(file)
-            return
-        if member.isdir():
+        elif entry.kind == FILE:
+            self._file(archive, entry, parent, name)
+        elif entry.kind == FOLDER:
+            self._is_roots &= not entry.mode & stat.S_ISGID
             self._make_folder(parent, name)
-            _own(parent, name, member)
-            self._times.append((where, name, moment))
+            _own(parent, name, entry)
+            self._times.append((where, name, entry.mtime_ns))
+        elif entry.kind in {SYMLINK, LINK, FIFO, CHARACTER, BLOCK}:
+            self._special(entry, parent, name)
+
+    def _file(self, archive: Reader, entry: Entry, parent: int, name: str) -> None:
+        self._spend(entry.size)
+        as_made = not entry.mode & (self._umask | ~0o777)
+        file = self._create(parent, name, entry.mode if as_made else 0o600)
+        try:
+            while data := archive.read():
+                while data:
+                    data = data[os.write(file, data) :]
+            if entry.uid or entry.gid or not self._is_roots:
+                os.fchown(file, entry.uid, entry.gid)
+            if not as_made:
+                os.fchmod(file, entry.mode & 0o7777)
+            if entry.xattrs:
+                _set_xattrs(file, entry)
+            os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(file)
+
+    def _spend(self, size_bytes: int) -> None:
+        """Count what is laid out; what would fill the disk is refused before it is written."""
+        self.size_bytes += size_bytes
+        if size_bytes > self._room:
+            found = os.fstatvfs(self._root)
+            self._room = found.f_bavail * found.f_frsize - RESERVE_BYTES
+            if size_bytes > self._room:
+                raise EngineError(
+                    f"no space left on device: {size_bytes} bytes to lay out, and "
+                    f"{RESERVE_BYTES} are to stay free"
+                )
+        self._room -= size_bytes
+
+    def _special(self, entry: Entry, parent: int, name: str) -> None:
+        if entry.kind == LINK:
+            self._link(entry, parent, name)
             return
         self._clear(parent, name)
-        if member.issym():
-            os.symlink(member.linkname, name, dir_fd=parent)
-            self.size_bytes += len(os.fsencode(member.linkname))
-            os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
-        elif member.islnk():
-            self._link(member, parent, name)
-            return
-        elif member.isfifo() or member.isdev():
-            kind = (
-                stat.S_IFIFO
-                if member.isfifo()
-                else stat.S_IFBLK
-                if member.isblk()
-                else stat.S_IFCHR
-            )
-            device = 0 if member.isfifo() else os.makedev(member.devmajor, member.devminor)
-            if kind == stat.S_IFCHR and device == 0:
-                raise BadRequest(
-                    f"invalid tar archive: {member.name!r} is what overlayfs uses itself"
-                )
-            os.mknod(name, kind | 0o600, device, dir_fd=parent)
-            _own(parent, name, member)
+        if entry.kind == SYMLINK:
+            os.symlink(entry.link, name, dir_fd=parent)
+            self.size_bytes += len(os.fsencode(entry.link))
+            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
         else:
-            return  # of a kind that has no meaning here
+            device = os.makedev(*entry.device) if entry.kind != FIFO else 0
+            if entry.kind == CHARACTER and device == 0:
+                raise BadRequest(
+                    f"invalid tar archive: {entry.name!r} is what overlayfs uses itself"
+                )
+            os.mknod(name, _KINDS[entry.kind] | 0o600, device, dir_fd=parent)
+            _own(parent, name, entry)
+        moment = entry.mtime_ns
         os.utime(name, ns=(moment, moment), dir_fd=parent, follow_symlinks=False)
 
-    def _create(self, parent: int, name: str, *, isdir: bool) -> int:
+    def _create(self, parent: int, name: str, mode: int) -> int:
         try:
-            return os.open(name, _NEW, 0o600, dir_fd=parent)
+            return os.open(name, _NEW, mode, dir_fd=parent)
         except FileExistsError:
-            self._clear(parent, name, isdir=isdir)
-            return os.open(name, _NEW, 0o600, dir_fd=parent)
+            self._clear(parent, name)
+            return os.open(name, _NEW, mode, dir_fd=parent)
 
-    def _copy(self, archive: tarfile.TarFile, member: tarfile.TarInfo, file: int) -> None:
-        read: Callable[[int], bytes]
-        if member.issparse():
-            found = archive.extractfile(member)
-            assert found is not None  # noqa: S101 - a regular file has content
-            read = found.read
-        else:
-            assert archive.fileobj is not None  # noqa: S101 - it is open
-            read = archive.fileobj.read
-        left = member.size
-        while left:
-            data = read(min(left, _CHUNK))
-            if not data:
-                raise BadRequest(f"invalid tar archive: it ends within {member.name!r}")
-            left -= len(data)
-            while data:
-                data = data[os.write(file, data) :]
-        self.size_bytes += member.size
-
-    def _link(self, member: tarfile.TarInfo, parent: int, name: str) -> None:
-        target = os.path.normpath("/" + member.linkname).lstrip("/")
-        if _leaves(member.linkname) or not target:
-            raise BadRequest(f"invalid tar archive: {member.linkname!r} leads out of it")
-        folder, _, last = f"{self._below}/{target}".lstrip("/").rpartition("/")
+    def _link(self, entry: Entry, parent: int, name: str) -> None:
+        target = _within(entry.link)
+        if not target:
+            raise BadRequest(f"invalid tar archive: {entry.link!r} leads out of it")
+        target = f"{self._below}/{target}" if self._below else target
+        folder, _, last = target.rpartition("/")
+        source = os.dup(self.folder(folder))  # to make room may close it
         try:
-            os.link(
-                last, name, src_dir_fd=self.folder(folder), dst_dir_fd=parent, follow_symlinks=False
-            )
+            if os.path.samestat(os.fstat(source), os.fstat(parent)) and last == name:
+                return  # it is itself
+            os.stat(last, dir_fd=source, follow_symlinks=False)
+            self._clear(parent, name)
+            os.link(last, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             raise BadRequest(
-                f"invalid tar archive: {member.name!r} is a link to {member.linkname!r}, "
-                "which it lacks"
+                f"invalid tar archive: {entry.name!r} is a link to {entry.link!r}, which it lacks"
             ) from None
+        finally:
+            os.close(source)
 
     def _make_folder(self, parent: int, name: str) -> None:
         try:
@@ -252,44 +264,54 @@ class Extractor:
                 os.close(self._folders.pop(path))
 
 
-def _leaves(path: str) -> bool:
-    depth = 0
+def _umask() -> int:
+    """Return what this process takes off the modes of new files; umask(2) would change it."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
+        return next((int(line[6:], 8) for line in lines if line[:6] == "Umask:"), 0o777)
+
+
+def _within(path: str) -> str:
+    """Return a path from the root, without detours; raises BadRequest for one that leads out."""
+    if _DETOUR.search(path) is None:
+        return path
+    parts: list[str] = []
     for part in path.split("/"):
-        depth += -1 if part == ".." else part not in {"", "."}
-        if depth < 0:
-            return True
-    return False
+        if part == "..":
+            if not parts:
+                raise BadRequest(f"invalid tar archive: {path!r} leads out of it")
+            parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(parts)
 
 
-def _own(parent: int, name: str, member: tarfile.TarInfo) -> None:
+def _own(parent: int, name: str, entry: Entry) -> None:
     """Give what was made an owner and a mode: the very thing, not what its name means by now.
 
     fchmod(2) takes no descriptor of a path alone; its name in /proc/self/fd does, and follows no
     link that was put in its place (chmod(2) of a link is EOPNOTSUPP).
     """
-    kind = os.O_DIRECTORY | os.O_RDONLY if member.isdir() else os.O_PATH
+    kind = os.O_DIRECTORY | os.O_RDONLY if entry.kind == FOLDER else os.O_PATH
     made = os.open(name, kind | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        os.chown(f"/proc/self/fd/{made}", member.uid, member.gid)
-        os.chmod(f"/proc/self/fd/{made}", member.mode & 0o7777)
-        if member.pax_headers and member.isdir():
-            _set_xattrs(made, member)
+        path = made if entry.kind == FOLDER else f"/proc/self/fd/{made}"
+        os.chown(path, entry.uid, entry.gid)
+        os.chmod(path, entry.mode & 0o7777)
+        if entry.xattrs and entry.kind == FOLDER:
+            _set_xattrs(made, entry)
     finally:
         os.close(made)
 
 
-def _set_xattrs(descriptor: int, member: tarfile.TarInfo) -> None:
-    for name, value in member.pax_headers.items():
-        if not name.startswith(XATTR):
-            continue
-        attribute = name.removeprefix(XATTR)
-        if attribute.startswith(OVERLAY):
-            raise BadRequest(f"invalid tar archive: it sets {attribute}, which is overlayfs's own")
+def _set_xattrs(descriptor: int, entry: Entry) -> None:
+    for name, value in entry.xattrs.items():
+        if name.startswith(OVERLAY):
+            raise BadRequest(f"invalid tar archive: it sets {name}, which is overlayfs's own")
         try:
-            os.setxattr(descriptor, attribute, value.encode(errors="surrogateescape"))
+            os.setxattr(descriptor, name, value)
         except OSError as error:
             # This filesystem may keep none of this kind.
-            if not attribute.startswith("user.") and error.errno != errno.EOPNOTSUPP:
+            if not name.startswith("user.") and error.errno != errno.EOPNOTSUPP:
                 raise
 
 

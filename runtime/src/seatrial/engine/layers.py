@@ -44,7 +44,7 @@ class Layers:
         try:
             reader = Hashing(plain(archive))
             with Extractor(made) as extractor:
-                extractor.apply(reader)  # type: ignore[arg-type]
+                extractor.apply(reader)
                 size = extractor.size_bytes
             reader.drain()
             if expected is not None and reader.digest != expected:
