@@ -356,6 +356,11 @@ load: setup ## load for SECONDS (600): 8 lives at once, races, state roots that 
 	@echo "== load, for $(or $(SECONDS),600) seconds"
 	$(BIN)/python runtime/tests/endurance/load.py --seconds $(or $(SECONDS),600) $(ARGS)
 
+.PHONY: engine-load
+engine-load: setup engine-packages ## 200 containers of the engine at once, 1,000 in a row, the daemon's memory flat
+	@echo "== loading the engine"
+	PYTHONPATH=runtime/engines/src $(BIN)/python runtime/tests/endurance/engine_load.py $(ARGS)
+
 .PHONY: engine-crashes
 engine-crashes: setup engine-packages ## kill -9 the engine's daemon and supervisors: ARGS="--moments 200 --seed 7"
 	@echo "== killing daemons and supervisors"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemons import image
 from daemons.crashes import Crashes, moments
-from daemons.room import Room, remove_cgroups
+from daemons.room import Room
 from daemons.seatriald import Seatriald
 
 
@@ -44,8 +44,6 @@ def main() -> int:
                     say(f"      {each}")
             left = crashes.left()
             say(f"{arguments.moments} moments, {found} complaints, left: {left or 'nothing'}")
-        engine.daemon.close()
-        remove_cgroups(engine.cgroup)
     return 1 if found or left else 0
 
 

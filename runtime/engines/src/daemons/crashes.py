@@ -114,7 +114,7 @@ class Crashes:
             for verb in _BEFORE[moment.verb]
             if self._api.do(verb, name) not in {_CREATED, _DONE}
         ]
-        daemon = _daemon(self._engine.socket)
+        daemon = daemon_of(self._engine.socket)
         nursery = next(pid for pid in _children(daemon) if _is_nursery(pid))
         told: list[int] = []
         acting = threading.Thread(target=lambda: told.append(self._api.do(moment.verb, name)))
@@ -159,7 +159,7 @@ class Crashes:
 
     def left(self) -> list[str]:
         """Return what is left in the room of supervisors, when there are no containers."""
-        daemon = _daemon(self._engine.socket)
+        daemon = daemon_of(self._engine.socket)
         namespace = os.readlink(f"/proc/{daemon}/ns/pid")
         nurseries = [pid for pid in _processes_of(namespace) if _is_nursery(pid)]
         return [f"process {pid}" for pid in nurseries if pid not in _children(daemon)]
@@ -177,7 +177,7 @@ class Crashes:
         ]
 
 
-def _daemon(path: str) -> int:
+def daemon_of(path: str) -> int:
     """Return the process that listens at a socket (unix(7), SO_PEERCRED)."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.connect(path)

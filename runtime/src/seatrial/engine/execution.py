@@ -29,9 +29,12 @@ class Exec:
         self.running = False
         self.exit_code: int | None = None
         self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        #: Set once it runs, or is known not to.
+        self.begun = asyncio.Event()
 
     def ended(self, code: int) -> None:
         """Remember its end."""
+        self.begun.set()
         self.running, self.exit_code = False, code
         if not self._end.done():
             self._end.set_result(code)
@@ -119,6 +122,7 @@ async def start(
         wanted.ended(_CANNOT_BE_RUN if "permission denied" in why.lower() else _NOT_FOUND)
         raise BadRequest(f"OCI runtime exec failed: {why}")
     wanted.pid = answer["pid"]
+    wanted.begun.set()
 
 
 async def kill(wanted: Exec) -> None:

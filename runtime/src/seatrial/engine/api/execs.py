@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from seatrial.engine.engine import Engine
+
+#: How long a terminal's size waits for the terminal.
+_PATIENCE_S = 10.0
 
 
 class Execs:
@@ -69,6 +73,9 @@ class Execs:
         rows, columns = http.number(request, "h"), http.number(request, "w")
         if rows is None or columns is None:
             raise BadRequest("want the size as h and w")
+        # A client has its connection before the process runs, and may tell the size at once.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(wanted.begun.wait(), _PATIENCE_S)
         link = wanted.container.link
         if link is None or not wanted.running:
             raise Conflict(f"exec {wanted.id} is not running")
