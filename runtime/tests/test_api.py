@@ -226,6 +226,21 @@ def test_a_process_is_put_into_a_cgroup_below_the_containers(made: Made) -> None
             execution.execute(made.container.id, wanted, root=made.container.root, cgroup=cgroup)
 
 
+def test_who_was_put_into_its_cgroup_from_outside_ends_with_it(made: Made) -> None:
+    # It is not in the pid namespace, so it does not end with the first process of that.
+    made.container.create().start()
+    path = f"/sys/fs/cgroup/pids/seatrial-gaps/{made.container.id}/cgroup.procs"
+    if not os.path.exists(path):
+        pytest.skip(f"there is no {path}: the host has pids on cgroup v2")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        Path(path).write_text(f"{stranger.pid}\n", "ascii")
+        made.container.kill(signal.SIGKILL)
+        assert made.container.wait(timeout_s=30) == -signal.SIGKILL
+        made.container.delete()
+        assert stranger.wait(timeout=30) == -signal.SIGKILL
+    assert not os.path.exists(path)
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
