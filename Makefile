@@ -28,7 +28,7 @@ UV_VERSION := 0.13.9
 
 PACKAGES := gcc libc6-dev make python3 python3-dev python3-venv git runc crun
 # What `make engines` tries the reference runtime with.
-ENGINE_PACKAGES := busybox-static conmon containerd docker.io docker-registry podman
+ENGINE_PACKAGES := busybox-static conmon containerd docker-registry docker.io iproute2 nftables podman
 VENV := .venv
 BIN := $(VENV)/bin
 # What hatch_build.py compiles: the probe, the executor, the launcher, the benchmarks' programs.

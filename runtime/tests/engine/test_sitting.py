@@ -141,7 +141,6 @@ def test_a_failed_container_is_restarted_as_often_as_asked_for(engine: Seatriald
     ("command", "told"),
     [
         (("search", "boat"), "does not search registries"),
-        (("network", "create", "harbour"), "no networks but none and host yet"),
         (("plugin", "ls"), "has no plugins"),
         (("node", "ls"), "has no swarm"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from seatrial.engine import bundle, capabilities, creation, limits, payloads, security, signalling
 from seatrial.engine.changes import parse
-from seatrial.engine.errors import BadRequest, EngineError, NotFound, Unsupported
+from seatrial.engine.errors import BadRequest, EngineError, Unsupported
 from seatrial.engine.images import Image, Layer
 from seatrial.engine.payloads import Config, CreateRequest, HostConfig
 from seatrial.engine.users import User
@@ -119,9 +119,6 @@ def test_a_command_of_ones_own_keeps_the_images_entrypoint() -> None:
 @pytest.mark.parametrize(
     ("host", "error"),
     [
-        ({"NetworkMode": "bridge"}, Unsupported),
-        ({"NetworkMode": "mine"}, NotFound),
-        ({"PortBindings": {"80/tcp": []}}, Unsupported),
         ({"Memory": 5}, BadRequest),
         ({"CapAdd": ["NO_SUCH"]}, BadRequest),
         ({"SecurityOpt": ["nonsense"]}, BadRequest),

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from daemons.engine import Engine
-from daemons.room import Daemon
+from daemons.room import Daemon, Follower
 
 #: As it is installed beside this Python.
 COMMAND = str(Path(sys.executable).parent / "seatriald")
@@ -59,6 +59,11 @@ class Seatriald(Engine):
     def pid_outside(self, name: str) -> int:
         """Return a container's process."""
         return self.outside(str(self.state(name)["Pid"]))
+
+    def within(self, name: str, *argv: str) -> Follower:
+        """Start a program of the room in a container's network."""
+        pid = str(self.state(name)["Pid"])
+        return self.room.follow("nsenter", "--net", "--target", pid, "--", *argv)
 
     def supervisor_outside(self, name: str) -> int:
         """Return a container's supervisor: the parent of its process."""

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seatrial.engine import capabilities, limits, mountpoints, payloads, security
+from seatrial.engine.network import files
 
 if TYPE_CHECKING:
     from seatrial.engine.payloads import HostConfig
@@ -48,11 +49,12 @@ class Place(NamedTuple):
     """What of the host a container's config has to name."""
 
     root: str
-    folder: str
+    #: Where its /etc/hosts and the like are.
+    files: str
     cgroup: str
     user: User
-    #: Of other containers, whose namespaces are shared: by kind.
-    pids: dict[str, int]
+    #: Of namespaces that are there already, the paths: by kind.
+    namespaces: dict[str, str]
     host_capabilities: frozenset[str]
 
 
@@ -153,9 +155,8 @@ def _mounts(record: Record, place: Place) -> list[dict[str, Any]]:
     if has_init(host):
         init = {"destination": _INIT_INSIDE, "type": "bind", "source": INIT}
         made.append({**init, "options": ["bind", "ro"]})
-    files = ("resolv.conf", "hostname", "hosts")
     own = [
-        *(_bind(f"{place.folder}/{name}", f"/etc/{name}") for name in files),
+        *(_bind(f"{place.files}/{name}", f"/etc/{name}") for name in files.NAMES),
         *map(mountpoints.oci, record.mounts),
         *(
             {
@@ -188,12 +189,10 @@ def _namespaces(record: Record, place: Place) -> list[dict[str, str]]:
         "uts": host.uts_mode,
         "cgroup": host.cgroupns_mode,
     }
-    files = {"pid": "pid", "network": "net", "ipc": "ipc"}
     made = [{"type": "mount"}]
     for kind, mode in modes.items():
-        if kind in place.pids:
-            path = f"/proc/{place.pids[kind]}/ns/{files[kind]}"
-            made.append({"type": kind, "path": path})
+        if kind in place.namespaces:
+            made.append({"type": kind, "path": place.namespaces[kind]})
         elif mode != "host":
             made.append({"type": kind})
     return made

@@ -59,6 +59,7 @@ async def _create(
     for mode in (made.host.network_mode, made.host.pid_mode, made.host.ipc_mode):
         if mode.startswith("container:"):
             engine.containers.find(mode.partition(":")[2])
+    engine.networking.assign(made, request)
     made.host.runtime = made.host.runtime or engine.settings.default_runtime
     wanted = Wanted(engine.volumes)
     made.mounts = mountpoints.resolve(
@@ -172,8 +173,6 @@ def _check_config(config: Config) -> None:
     for each in config.env or ():
         if not each.partition("=")[0]:
             raise BadRequest(f"invalid environment variable: {each}")
-    if config.mac_address:
-        raise Unsupported("a MAC address needs a bridge network, which this engine has not yet")
     health.check(config.healthcheck)
     signalling.number(config.stop_signal or "TERM")
 
@@ -208,14 +207,11 @@ def check(host: HostConfig) -> None:
         raise BadRequest(f"Invalid isolation: \"{host.isolation}\" - linux only supports 'default'")
     if host.shm_size < 0:
         raise BadRequest("SHM size can not be less than 0")
-    _check_network(host)
     _check_modes(host)
     missing = {
-        "--link": host.links,
         "--storage-opt": host.storage_opt,
         "--gpus": host.device_requests,
         "--cgroup": host.cgroup,
-        "--dns, without a network,": host.dns or host.dns_search or host.dns_options,
     }
     for option, asked in missing.items():
         if asked:
@@ -230,21 +226,6 @@ def _check_log(host: HostConfig) -> None:
     if unknown:
         raise BadRequest(f"unknown log opt '{min(unknown)}' for json-file log driver")
     log_limits(host)
-
-
-def _check_network(host: HostConfig) -> None:
-    mode = host.network_mode
-    if mode == "bridge":
-        raise Unsupported(
-            "there is no bridge network in this engine yet (hint: --network none or host)"
-        )
-    if mode not in {"", "default", "none", "host"} and not mode.startswith("container:"):
-        raise NotFound(f"network {mode} not found")
-    if host.port_bindings or host.publish_all_ports:
-        raise Unsupported(
-            "ports cannot be published: there is no bridge network in this engine yet "
-            "(hint: --network host)"
-        )
 
 
 def _check_modes(host: HostConfig) -> None:
@@ -266,7 +247,7 @@ def _check_modes(host: HostConfig) -> None:
 def _fill(config: Config, host: HostConfig, identifier: str, *, v2: bool) -> None:
     """Say what nobody said, as inspect tells it."""
     if host.network_mode in {"", "default"}:
-        host.network_mode = "none"  # as with dockerd --bridge=none
+        host.network_mode = "bridge"
     if not config.hostname:
         config.hostname = platform.node() if host.network_mode == "host" else identifier[:12]
     host.log_config.type = host.log_config.type or "json-file"

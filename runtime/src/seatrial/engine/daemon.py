@@ -49,6 +49,7 @@ async def _serve(settings: Settings) -> None:
     engine.nursery.begin()
     for runtime in engine.runtimes.values():
         await runtime.begin()
+    await engine.networking.begin()
     await recovery.recover(engine)
     runner = web.AppRunner(
         application(engine),

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS name (
     image TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE
 );
 CREATE TABLE IF NOT EXISTS volume (name TEXT PRIMARY KEY, document BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS network (id TEXT PRIMARY KEY, document BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _VERSION = 1
@@ -122,3 +123,19 @@ class Database:
     def forget_volume(self, name: str) -> None:
         """Forget a volume."""
         self._connection.execute("DELETE FROM volume WHERE name = ?", (name,))
+
+    # --- networks -------------------------------------------------------------------------------
+
+    def networks(self) -> list[bytes]:
+        """Return all networks' documents."""
+        return [row[0] for row in self._connection.execute("SELECT document FROM network")]
+
+    def keep_network(self, identifier: str, document: bytes) -> None:
+        """Keep a network."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO network VALUES (?, ?)", (identifier, document)
+        )
+
+    def forget_network(self, identifier: str) -> None:
+        """Forget a network."""
+        self._connection.execute("DELETE FROM network WHERE id = ?", (identifier,))

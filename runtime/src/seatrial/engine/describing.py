@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from seatrial.engine import clock
+from seatrial.engine.network import describing as network
 
 if TYPE_CHECKING:
     from seatrial.engine.engine import Engine
@@ -91,37 +92,6 @@ def _mount(point: MountPoint) -> dict[str, Any]:
     return {**made, "Mode": point.mode, "RW": point.rw, "Propagation": point.propagation}
 
 
-def endpoint(network: str) -> dict[str, Any]:
-    """Return what a container is in a network that gives it nothing."""
-    return {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": None,
-        "NetworkID": network,
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "MacAddress": "",
-        "DriverOpts": None,
-    }
-
-
-def _networks(engine: Engine, record: Record) -> dict[str, Any]:
-    mode = record.host.network_mode
-    return {mode: endpoint(network_id(engine, mode))} if mode in {"none", "host"} else {}
-
-
-def network_id(engine: Engine, name: str) -> str:
-    """Return the id of one of the two networks that there are."""
-    import hashlib
-
-    return hashlib.sha256(f"{engine.id} network {name}".encode()).hexdigest()
-
-
 def summary(engine: Engine, record: Record, *, size: bool) -> dict[str, Any]:
     """Return a container's entry in the list."""
     image_names = [
@@ -137,12 +107,12 @@ def summary(engine: Engine, record: Record, *, size: bool) -> dict[str, Any]:
         "ImageID": record.image_id,
         "Command": command(record),
         "Created": clock.to_ns(record.created) // 1_000_000_000,
-        "Ports": [],
+        "Ports": network.published(record),
         "Labels": record.config.labels or {},
         "State": record.state.status,
         "Status": status(record),
         "HostConfig": {"NetworkMode": record.host.network_mode},
-        "NetworkSettings": {"Networks": _networks(engine, record)},
+        "NetworkSettings": {"Networks": network.networks(record)},
         "Mounts": [_mount(point) for point in record.mounts],
     }
     if size:
@@ -218,7 +188,7 @@ def inspect(engine: Engine, record: Record, *, size: bool) -> dict[str, Any]:
         "GraphDriver": {"Name": "overlay2", "Data": held},
         "Mounts": [_mount(point) for point in record.mounts],
         "Config": _config(record),
-        "NetworkSettings": _network_settings(engine, record),
+        "NetworkSettings": network.settings(record),
     }
     if size:
         made.update(sizes(engine, record))
@@ -246,29 +216,4 @@ def _folders(engine: Engine, record: Record) -> dict[str, str]:
         "MergedDir": f"{folder}/rootfs",
         "UpperDir": f"{folder}/upper",
         "WorkDir": f"{folder}/work",
-    }
-
-
-def _network_settings(engine: Engine, record: Record) -> dict[str, Any]:
-    running = record.state.running
-    pid = record.state.pid
-    return {
-        "Bridge": "",
-        "SandboxID": "",
-        "HairpinMode": False,
-        "LinkLocalIPv6Address": "",
-        "LinkLocalIPv6PrefixLen": 0,
-        "Ports": {},
-        "SandboxKey": f"/proc/{pid}/ns/net" if running else "",
-        "SecondaryIPAddresses": None,
-        "SecondaryIPv6Addresses": None,
-        "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
-        "Networks": _networks(engine, record),
     }

@@ -13,6 +13,7 @@ from seatrial.engine.errors import BadRequest
 from seatrial.engine.events import Events
 from seatrial.engine.images import Images
 from seatrial.engine.layers import Layers
+from seatrial.engine.network.networking import Networking
 from seatrial.engine.runtimes import Runtime
 from seatrial.engine.supervision import Nursery
 from seatrial.engine.tasks import Tasks
@@ -41,6 +42,14 @@ class Engine:
         self.images = Images(self.database, Blobs(f"{settings.root}/image"), layers, self.events)
         self.volumes = Volumes(f"{settings.root}/volumes", self.database, self.events)
         self.containers = Containers(self.database)
+        self.networking = Networking(
+            self.database,
+            self.containers,
+            self.events,
+            self.folder,
+            engine_id=self.id,
+            bridge=settings.bridge,
+        )
         self.execs: dict[str, Exec] = {}
         self.nursery = Nursery()
         self.tasks = Tasks()
@@ -95,5 +104,6 @@ class Engine:
             container.waiting.dismiss()
             if container.link is not None:
                 container.link.close()
+        self.networking.close()
         self.nursery.close()
         self.database.close()

@@ -15,6 +15,7 @@ MS_REMOUNT = 1 << 5
 MS_BIND = 1 << 12
 MS_REC = 1 << 14
 MS_PRIVATE = 1 << 18
+CLONE_NEWNET = 0x40000000
 IN_CLOEXEC = os.O_CLOEXEC
 IN_NONBLOCK = os.O_NONBLOCK
 IN_MODIFY = 0x002
@@ -97,3 +98,15 @@ def inotify_add_watch(notifier: int, path: str, mask: int) -> None:
     """inotify_add_watch(2)."""
     if _libc.inotify_add_watch(notifier, os.fsencode(path), mask) < 0:
         _fail("inotify_add_watch", path)
+
+
+def unshare_network() -> None:
+    """Put this thread into a new network namespace (unshare(2))."""
+    if _libc.unshare(CLONE_NEWNET) != 0:
+        _fail("unshare")
+
+
+def join_network(namespace: int) -> None:
+    """Put this thread into a network namespace (setns(2))."""
+    if _libc.setns(namespace, CLONE_NEWNET) != 0:
+        _fail("setns")

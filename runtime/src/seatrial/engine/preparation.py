@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
     from seatrial.engine.layers import Layers
     from seatrial.engine.records import Record
     from seatrial.engine.volumes import Volumes
-
-_HOSTS = """127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::0\tip6-localnet
-ff00::0\tip6-mcastprefix
-ff02::1\tip6-allnodes
-ff02::2\tip6-allrouters
-"""
 
 
 def snapshot(record: Record, folder: str, layers: Layers) -> Snapshot:
@@ -68,10 +59,11 @@ def prepare(
     layers: Layers,
     *,
     cgroup: str,
-    pids: dict[str, int],
+    namespaces: dict[str, str],
     host_capabilities: frozenset[str],
+    files: str,
 ) -> dict[str, Any]:
-    """Mount the root filesystem, write the files and config.json; return the config."""
+    """Mount the root filesystem and write config.json; return the config."""
     held = snapshot(record, folder, layers)
     for point in record.mounts:
         if point.type == "bind" and "make-source" in point.options:
@@ -81,8 +73,7 @@ def prepare(
     held.mount()
     try:
         user = users.find(held.root, record.config.user, record.host.group_add)
-        place = bundle.Place(held.root, folder, cgroup, user, pids, host_capabilities)
-        _write_files(record, folder)
+        place = bundle.Place(held.root, files, cgroup, user, namespaces, host_capabilities)
         made = bundle.config(record, place)
         with open(f"{folder}/config.json", "w", encoding="utf-8") as file:
             json.dump(made, file)
@@ -90,30 +81,6 @@ def prepare(
         held.unmount()
         raise
     return made
-
-
-def _write_files(record: Record, folder: str) -> None:
-    """Write what the container has as its /etc/hostname, /etc/hosts and /etc/resolv.conf."""
-    host, name = record.host, record.config.hostname
-    resolv = ""
-    if host.network_mode == "host":
-        with suppress(OSError), open("/etc/resolv.conf", encoding="utf-8") as file:
-            resolv = file.read()
-    lines = []
-    for each in host.extra_hosts or ():
-        named, _, address = each.partition(":")
-        lines.append(f"{address}\t{named}\n")
-    if host.network_mode == "host":
-        lines.append(f"127.0.1.1\t{platform.node()}\n")
-    _write(f"{folder}/hostname", f"{name}\n")
-    _write(f"{folder}/hosts", _HOSTS + "".join(lines))
-    _write(f"{folder}/resolv.conf", resolv)
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o644)
-        file.write(text)
 
 
 def remove_folder(record: Record, folder: str, layers: Layers) -> None:

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct, field
 
 from seatrial.engine.clock import NEVER
-from seatrial.engine.payloads import Config, HostConfig  # noqa: TC001 - msgspec reads them
+from seatrial.engine.network.endpoints import Endpoint, Published  # noqa: TC001 - msgspec reads them
+from seatrial.engine.payloads import Config, HostConfig  # noqa: TC001 - the same
 
 RUNNING = frozenset({"running", "paused", "restarting"})
 
@@ -85,6 +86,10 @@ class Record(Struct):
     restart_count: int = 0
     #: Its creation or its removal is under way: a daemon that finds it so after a crash removes it.
     unfinished: Literal["", "alone", "with volumes"] = ""
+    #: By the network's name.
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    #: The host's ports that it has while it runs.
+    published: list[Published] = field(default_factory=list)
     #: Somebody has stopped it: restart policies leave it alone.
     stopped_by_hand: bool = False
 

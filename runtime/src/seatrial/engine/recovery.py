@@ -35,6 +35,7 @@ async def recover(engine: Engine) -> None:
         if container.record.unfinished:
             volumes = container.record.unfinished == "with volumes"
             await removal.remove(engine, container, force=True, volumes=volumes)
+    await engine.networking.sweep()
     await _sweep(engine)
     for container in engine.containers.all():
         _restart_by_policy(engine, container)
@@ -57,6 +58,7 @@ async def _recover_running(engine: Engine, container: Container, connection: soc
     if not record.state.running:
         record.state.status = "running"
     record.state.pid = answer["pid"]
+    await engine.networking.recover(record)
     record.state.started_at = clock.from_ns(answer["started_ns"])
     engine.containers.keep(record)
     if record.state.status == "running":

@@ -89,7 +89,14 @@ async def _begin(engine: Engine, container: Container) -> EngineError | None:
     """Let a container run; return why it does not."""
     record = container.record
     try:
-        order = await _prepare(engine, record)
+        network = await engine.networking.attach(record)
+    except (EngineError, OSError) as error:
+        why = EngineError(f"failed to set up container networking: {error}")
+        await _failed(engine, container, str(why))
+        return why
+    try:
+        engine.containers.keep(record)  # a daemon that is killed now has to find what it has
+        order = await _prepare(engine, record, network)
         container.link = follow(engine, container, engine.nursery.spawn(order))
         for client in container.waiting.take():
             with client.connection:
@@ -102,6 +109,9 @@ async def _begin(engine: Engine, container: Container) -> EngineError | None:
             await end_by_force(engine, record)
         await _failed(engine, container, str(error))
         return error if isinstance(error, EngineError) else EngineError(str(error))
+    finally:
+        if network is not None:
+            os.close(network)  # the container's processes keep the namespace now
     if answer["error"]:
         await _failed(engine, container, answer["error"])
         return BadRequest(f"failed to create task for container: {answer['error']}")
@@ -116,7 +126,7 @@ async def _begin(engine: Engine, container: Container) -> EngineError | None:
     return None
 
 
-async def _prepare(engine: Engine, record: Record) -> Message:
+async def _prepare(engine: Engine, record: Record, network: int | None) -> Message:
     folder, exec_folder = engine.folder(record), engine.settings.exec_folder(record.id)
     with suppress(FileNotFoundError):
         remove_tree(None, exec_folder)
@@ -128,8 +138,9 @@ async def _prepare(engine: Engine, record: Record) -> Message:
         folder,
         engine.images.layers,
         cgroup=cgroup,
-        pids=_shared_pids(engine, record),
+        namespaces=_namespaces(engine, record, network),
         host_capabilities=engine.host_capabilities,
+        files=engine.networking.folder_of_files(record),
     )
     environment = await engine.runtime(record).prepare(folder)
     log_path = engine.log_path(record)
@@ -149,11 +160,14 @@ async def _prepare(engine: Engine, record: Record) -> Message:
     }
 
 
-def _shared_pids(engine: Engine, record: Record) -> dict[str, int]:
-    """Return the processes whose namespaces a container shares, by kind."""
+def _namespaces(engine: Engine, record: Record, network: int | None) -> dict[str, str]:
+    """Return the namespaces that are there before a container: their paths, by kind."""
     host = record.host
     modes = {"pid": host.pid_mode, "network": host.network_mode, "ipc": host.ipc_mode}
+    files = {"pid": "pid", "network": "net", "ipc": "ipc"}
     found = {}
+    if network is not None:
+        found["network"] = f"/proc/{os.getpid()}/fd/{network}"
     for kind, mode in modes.items():
         if mode.startswith("container:"):
             other = engine.containers.find(mode.partition(":")[2]).record
@@ -161,7 +175,7 @@ def _shared_pids(engine: Engine, record: Record) -> dict[str, int]:
                 raise Conflict(
                     f"cannot join {kind} namespace of a non running container: {other.id}"
                 )
-            found[kind] = other.state.pid
+            found[kind] = f"/proc/{other.state.pid}/ns/{files[kind]}"
     return found
 
 
@@ -185,6 +199,7 @@ async def _failed(engine: Engine, container: Container, why: str) -> None:
 
 async def clean(engine: Engine, record: Record) -> None:
     """Take away what a run needed."""
+    await engine.networking.release(record)
     held = preparation.snapshot(record, engine.folder(record), engine.images.layers)
     await asyncio.to_thread(held.unmount)
     with suppress(FileNotFoundError):

@@ -74,7 +74,9 @@ def _matches_one(engine: Engine, record: Record, kind: str, values: list[str]) -
             for value in values
         )
     if kind == "network":
-        return record.host.network_mode in values
+        held = {record.host.network_mode, *record.endpoints}
+        held |= {each.network for each in record.endpoints.values()}
+        return any(value in held for value in values)
     if kind == "health":
         health = record.state.health
         return (health.status if health is not None else "none") in values

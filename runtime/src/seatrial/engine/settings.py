@@ -23,6 +23,8 @@ class Settings(NamedTuple):
     #: Above the cgroups of all containers, from the root of each hierarchy.
     cgroup_parent: str
     trust: Trust
+    #: What the bridge of the default network is called.
+    bridge: str
 
     @property
     def scratch(self) -> str:

@@ -21,6 +21,7 @@ from seatrial.engine import (
 )
 from seatrial.engine.api import http
 from seatrial.engine.errors import BadRequest, Conflict, NotFound
+from seatrial.engine.network import describing as network
 from seatrial.engine.payloads import CreateRequest, UpdateRequest
 
 if TYPE_CHECKING:
@@ -75,12 +76,17 @@ class Containers:
         limit = limit if limit is not None and limit > 0 else None
         found = selecting.containers(self._engine, chosen, every=every, limit=limit)
         size = http.flag(request, "size")
-        return http.reply([describing.summary(self._engine, each, size=size) for each in found])
+        told = [describing.summary(self._engine, each, size=size) for each in found]
+        for each in told:
+            network.for_version(each, http.version(request))
+        return http.reply(told)
 
     async def _inspect(self, request: web.Request) -> web.StreamResponse:
         record = self._container(request).record
         size = http.flag(request, "size")
-        return http.reply(describing.inspect(self._engine, record, size=size))
+        told = describing.inspect(self._engine, record, size=size)
+        network.for_version(told, http.version(request))
+        return http.reply(told)
 
     async def _top(self, request: web.Request) -> web.StreamResponse:
         record = self._container(request).record

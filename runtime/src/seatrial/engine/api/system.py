@@ -109,7 +109,7 @@ class System:
             "DriverStatus": [["Layers", "overlayfs"]],
             "Plugins": {
                 "Volume": ["local"],
-                "Network": ["host", "null"],
+                "Network": ["bridge", "host", "null"],
                 "Authorization": None,
                 "Log": ["json-file", "none"],
             },

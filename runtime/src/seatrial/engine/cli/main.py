@@ -69,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="REGISTRY=HOST",
         help="a host that may hear a registry's credentials, to give tokens for them; repeatable",
     )
+    made.add_argument(
+        "--bridge",
+        default="seatrial0",
+        metavar="NAME",
+        help="the bridge of the default network (default: %(default)s)",
+    )
     return made
 
 
@@ -124,6 +130,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         runtimes=runtimes,
         default_runtime=next(iter(runtimes)),
         cgroup_parent=arguments.cgroup_parent,
+        bridge=arguments.bridge,
     )
 
 

@@ -1,0 +1,1 @@
+"""Networks: bridges, addresses, names, published ports, and the rules between them."""
