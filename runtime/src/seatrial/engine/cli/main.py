@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HOST = "unix:///run/seatriald.sock"
-_WITHOUT_AIOHTTP = """seatriald: aiohttp is missing (hint: pip install "seatrial[engine]")"""
+#: What only the daemon needs: by module the distribution.
+_EXTRAS = {"aiohttp": "aiohttp", "dns": "dnspython"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -93,9 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from seatrial.engine.daemon import run
     except ModuleNotFoundError as error:
-        if error.name != "aiohttp":
+        if error.name not in _EXTRAS:
             raise
-        print(_WITHOUT_AIOHTTP, file=sys.stderr)
+        missing = _EXTRAS[error.name]
+        print(
+            f'seatriald: {missing} is missing (hint: pip install "seatrial[engine]")',
+            file=sys.stderr,
+        )
         return 2
     if os.geteuid() != 0:
         print("seatriald: containers are made by root", file=sys.stderr)
