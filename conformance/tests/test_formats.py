@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seatrial.conformance import expectations
-from seatrial.conformance.formats import badge, markdown, page, tap
+from seatrial.conformance.errors import UsageError
+from seatrial.conformance.formats import badge, markdown, mutations, page, tap
 from seatrial.conformance.formats.matrix import MARKS, Line, Matrix, columns_of
 from seatrial.conformance.formats.visible import visible
 from seatrial.conformance.registry import Registry, requirements_directory
@@ -259,6 +260,34 @@ def test_nothing_in_results_is_markup(text: str) -> None:
 def test_any_text_can_be_in_a_page(text: str) -> None:
     table = Matrix.of([hostile(text)], REGISTRY)
     assert [tag for tag, _ in Outline(page.document(table)).tags].count("script") == 1
+
+
+def test_a_page_shows_the_mutants_of_a_requirement(tmp_path: Path) -> None:
+    file = tmp_path / "mutants.json"
+    trial = {"mutant": "kills-nobody", "says": "sends <no> signal", "rows": {KILL: "killed"}}
+    file.write_text(json.dumps({"format": 2, "trials": [trial]}))
+    table = matrix(results(verdict("pass", KILL)))
+    seen = Outline(page.document(table, mutations.read(file)))
+    assert "mutant kills-nobody, which sends <no> signal: killed" in seen.text
+    assert "mutant" not in Outline(page.document(table)).text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not what `make mutants` writes"),
+        ("[]", "not what `make mutants` writes"),
+        ('{"format": 2, "trials": [{}]}', "not what `make mutants` writes"),
+        ('{"format": 1}', "format 1, not 2"),
+    ],
+)
+def test_what_is_no_outcome_of_mutants_is_refused(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "mutants.json"
+    file.write_text(content)
+    with pytest.raises(UsageError, match=re.escape(f"mutants {file}: {said}")):
+        mutations.read(file)
+    with pytest.raises(UsageError, match=r"cannot read mutants .*: No such file"):
+        mutations.read(tmp_path / "missing")
 
 
 def test_a_page_needs_nothing_from_anywhere() -> None:

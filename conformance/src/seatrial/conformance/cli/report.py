@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from seatrial.conformance import config as configs
 from seatrial.conformance import terminal
 from seatrial.conformance.errors import UsageError
-from seatrial.conformance.formats import badge, bug, junit, markdown, page, tap
+from seatrial.conformance.formats import badge, bug, junit, markdown, mutations, page, tap
 from seatrial.conformance.formats.matrix import Matrix, columns_of
 from seatrial.conformance.registry import Registry, requirements_directory
 from seatrial.conformance.results import Results
@@ -31,7 +31,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     formats = parser.add_subparsers(metavar="FORMAT", required=True)
     _add(formats, "text", _text, "the tree, the failures and the scores, as after a run")
-    _add(formats, "html", _html, "one page that opens from disk: requirements against runtimes")
+    opened = _add(
+        formats, "html", _html, "one page that opens from disk: requirements against runtimes"
+    )
+    opened.add_argument(
+        "--mutants", type=Path, metavar="FILE", help="show their outcome, of `make mutants`"
+    )
     _add(formats, "markdown", _markdown, "counts, and where runtimes fail or differ")
     _add(formats, "junit", _junit, "JUnit XML, for CI systems")
     _add(formats, "tap", _tap, "the Test Anything Protocol, version 14")
@@ -118,7 +123,8 @@ def _text(arguments: argparse.Namespace) -> None:
 
 
 def _html(arguments: argparse.Namespace) -> bytes:
-    return page.document(_matrix(arguments)).encode()
+    found = mutations.read(arguments.mutants) if arguments.mutants else None
+    return page.document(_matrix(arguments), found).encode()
 
 
 def _markdown(arguments: argparse.Namespace) -> bytes:

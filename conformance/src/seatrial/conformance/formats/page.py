@@ -18,13 +18,19 @@ from seatrial.conformance.formats.visible import visible
 from seatrial.conformance.registry import LEVELS, SPEC_REPOSITORY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from seatrial.conformance.formats.matrix import Matrix
+    from seatrial.conformance.formats.mutations import Mutation
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def document(matrix: Matrix) -> str:
-    """Return the page. All that comes from the results is text in it, never markup or code."""
+def document(matrix: Matrix, mutations: Mapping[str, Sequence[Mutation]] | None = None) -> str:
+    """Return the page, with the mutants of each requirement if they are given.
+
+    All that comes from the results is text in it, never markup or code.
+    """
     style, script = (_read(name) for name in ("page.css", "page.js"))
     # Nothing is loaded from anywhere, and no code runs but ours, whatever the results contain.
     policy = "; ".join(
@@ -41,6 +47,7 @@ def document(matrix: Matrix) -> str:
     template = _environment().get_template("page.html.jinja")
     return template.render(
         matrix=matrix,
+        mutations=mutations or {},
         marks=MARKS,
         levels=[level for level in LEVELS if level in levels],
         present={cell.status for line in matrix.lines for cell in line.cells},
