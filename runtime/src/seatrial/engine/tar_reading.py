@@ -27,6 +27,8 @@ FILE, LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, FIFO = b"0", b"1", b"2", b"3", b"
 _FILES = frozenset({b"0", b"\0", b"7"})
 _PAX, _PAX_FOR_ALL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _SPARSE = b"S"
+#: What has no content, whatever its size says.
+_EMPTY = frozenset({LINK, SYMLINK, CHARACTER, BLOCK, FOLDER, FIFO})
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s64x8s8s155s12x")
 _SIZE = 512
 _ADLER = 65521
@@ -90,7 +92,7 @@ class Reader:
                 continue
             entry = _entry(fields, size, {**for_all, **own} if own or for_all else own)
             own = {}
-            if entry.kind == FILE:
+            if entry.kind not in _EMPTY:
                 self._left, self._padding = entry.size, -entry.size % _SIZE
             yield entry
 
@@ -178,15 +180,12 @@ def _entry(fields: _Fields, size: int, pax: dict[str, bytes]) -> Entry:
     path = name.partition(b"\0")[0]
     if prefix[0] and magic.startswith(b"ustar\0"):
         path = prefix.partition(b"\0")[0] + b"/" + path
-    kind = FILE if kind in _FILES else kind
-    if kind == FILE and path.endswith(b"/"):
-        kind = FOLDER  # as it was written before there was a kind for it
     values = (_number(mode), _number(uid), _number(gid), size, _number(mtime) * 1_000_000_000)
     target = link.partition(b"\0")[0]
     xattrs: dict[str, bytes] = {}
+    if kind == _SPARSE or any(each.startswith("GNU.sparse.") for each in pax):
+        raise _invalid("sparse files are not read (hint: tar without --sparse)")
     if pax:
-        if kind == _SPARSE or any(each.startswith("GNU.sparse.") for each in pax):
-            raise _invalid("sparse files are not read (hint: tar without --sparse)")
         path, target = pax.get("path", path), pax.get("linkpath", target)
         values = _overridden(values, pax)
         xattrs = {
@@ -194,8 +193,8 @@ def _entry(fields: _Fields, size: int, pax: dict[str, bytes]) -> Entry:
             for each, value in pax.items()
             if each.startswith(_XATTR)
         }
-    if kind == _SPARSE:
-        raise _invalid("sparse files are not read (hint: tar without --sparse)")
+    if kind in _FILES:  # a slash at the end was a folder before there was a kind for it
+        kind = FOLDER if path.endswith(b"/") else FILE
     if len(path) > _LONGEST_PATH or len(target) > _LONGEST_PATH:
         raise _invalid(f"a name of {max(len(path), len(target))} bytes")
     if b"\0" in path or b"\0" in target or not path:
