@@ -68,13 +68,11 @@ _NAMES = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size
 def test_what_pythons_own_module_writes_is_read(members: list[tarfile.TarInfo], form: int) -> None:
     found = _read(_archive(*members, form=form))
     assert [(each.uid, each.gid, each.mode, each.size) for each, _ in found] == [
-        (each.uid, each.gid, each.mode, 0 if each.name.endswith("/") else each.size)
-        for each in members
-    ] or any(each.name.endswith("/") for each in members)
-    if not any(each.name.endswith("/") for each in members):
-        assert [each.name for each, _ in found] == [each.name for each in members]
-        assert [content for _, content in found] == [b"x" * each.size for each in members]
-        assert [each.mtime_ns // 10**9 for each, _ in found] == [each.mtime for each in members]
+        (each.uid, each.gid, each.mode, each.size) for each in members
+    ]
+    assert [each.name for each, _ in found] == [each.name for each in members]
+    assert [content for _, content in found] == [b"x" * each.size for each in members]
+    assert [each.mtime_ns // 10**9 for each, _ in found] == [each.mtime for each in members]
 
 
 @given(st.binary(max_size=3000))

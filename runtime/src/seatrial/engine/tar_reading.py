@@ -193,8 +193,9 @@ def _entry(fields: _Fields, size: int, pax: dict[str, bytes]) -> Entry:
             for each, value in pax.items()
             if each.startswith(_XATTR)
         }
-    if kind in _FILES:  # a slash at the end was a folder before there was a kind for it
-        kind = FOLDER if path.endswith(b"/") else FILE
+    if kind in _FILES:
+        # A slash at the end meant a folder before there was a kind for it.
+        kind = FOLDER if kind == b"\0" and path.endswith(b"/") else FILE
     if len(path) > _LONGEST_PATH or len(target) > _LONGEST_PATH:
         raise _invalid(f"a name of {max(len(path), len(target))} bytes")
     if b"\0" in path or b"\0" in target or not path:
