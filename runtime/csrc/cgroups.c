@@ -18,34 +18,43 @@
 
 static const char container[] = "user.seatrial-oci.container";
 
+// ENODATA: it has no value.
+static int check_value(const char *path) {
+    char byte;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    ssize_t bytes = read(fd, &byte, sizeof byte);
+    int error = bytes < 0 ? errno : bytes == 0 || byte == '\n' ? ENODATA : 0;
+    close(fd);
+    return error;
+}
+
 // A new v1 cpuset is empty and takes no process until it has what its parent has (cpuset(7)).
 // ENODATA: that is empty itself.
-static int inherit(const char *folder, const char *file) {
+static int inherit(const char *folder, const char *file, bool is_new) {
     char path[4200], value[4096];
     size_t length = strlen(folder);
     memcpy(path, folder, length);
     path[length] = '/';
     strcpy(path + length + 1, file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : errno;
-    ssize_t own = read(fd, value, sizeof value);
-    close(fd);
-    if (own < 0 || (own > 0 && value[0] != '\n'))
-        return own < 0 ? errno : 0;
+    int error = is_new ? ENODATA : check_value(path);
+    if (error != ENODATA)
+        return error == ENOENT ? 0 : error;
     size_t parent = length;
     while (parent && path[parent - 1] != '/')
         parent--;
     char above[4200];
     memcpy(above, path, parent);
     strcpy(above + parent, file);
-    fd = open(above, O_RDONLY | O_CLOEXEC);
+    int fd = open(above, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno;
+        return is_new && errno == ENOENT ? 0 : errno;
     ssize_t bytes = read(fd, value, sizeof value);
+    error = errno;
     close(fd);
     if (bytes < 0)
-        return errno;
+        return error;
     return bytes <= 1 ? ENODATA : write_file(AT_FDCWD, path, value, (size_t)bytes, 0);
 }
 
@@ -55,19 +64,20 @@ static bool is_marked(const struct stat *status) {
     return status->st_mode & S_ISVTX;
 }
 
-static int make_directory(const struct op *op, const char *path) {
+static int make_directory(const struct op *op, const char *path, bool *is_new) {
     const mode_t mark = op->flags & MARK ? S_ISVTX : 0;
-    int error = mkdir(path, (mode_t)op->number[0] | mark) == 0 || errno == EEXIST ? 0 : errno;
+    *is_new = mkdir(path, (mode_t)op->number[0] | mark) == 0;
+    int error = *is_new || errno == EEXIST ? 0 : errno;
     if (!error && op->flags & CPUSET)
-        error = inherit(path, "cpuset.cpus");
+        error = inherit(path, "cpuset.cpus", *is_new);
     if (!error && op->flags & CPUSET)
-        error = inherit(path, "cpuset.mems");
+        error = inherit(path, "cpuset.mems", *is_new);
     return error;
 }
 
-static int make_directories(const struct op *op, char *path, size_t length) {
+static int make_directories(const struct op *op, char *path, size_t length, bool *is_new) {
     // Most often all but the last are there, and set up; if not, it goes from the top.
-    int error = make_directory(op, path);
+    int error = make_directory(op, path, is_new);
     if (error != ENOENT && error != ENODATA)
         return error;
     for (size_t i = op->number[1] ? (size_t)op->number[1] : 1; i <= length; i++) {
@@ -75,7 +85,7 @@ static int make_directories(const struct op *op, char *path, size_t length) {
             continue;
         char saved = path[i];
         path[i] = 0;
-        error = make_directory(op, path);
+        error = make_directory(op, path, is_new);
         path[i] = saved;
         if (error)
             return error;
@@ -84,7 +94,8 @@ static int make_directories(const struct op *op, char *path, size_t length) {
 }
 
 // path: the folder. number: mode, how many bytes of the path are there for sure. flag 1: cpusets,
-// which inherit; 2: mark those that are new, and the last as that of the container in text.
+// which inherit; 2: mark those that are new, and the last, if it is not, as that of the container
+// in text.
 int op_make_directories(struct context *context, const struct op *op) {
     char path[4096];
     const char *whole = plan_string(context->plan, op->path);
@@ -93,16 +104,18 @@ int op_make_directories(struct context *context, const struct op *op) {
         return ENAMETOOLONG;
     memcpy(path, whole, length + 1);
     int error = 0;
+    bool is_new = false;
     // Another container's end may take a folder above away again in between, or, for who has a file
     // of it open already, the device (ENODEV).
     for (int tries = 0; tries < 100; tries++) {
-        error = make_directories(op, path, length);
+        error = make_directories(op, path, length, &is_new);
         if (error != ENOENT && error != ENODEV)
             break;
     }
-    // Where a cgroup takes no attributes (cgroups(7), before Linux 5.7) it just goes without.
+    // Who comes to a cgroup that is there says so; one that nobody came to is its maker's. Where a
+    // cgroup takes no attributes (cgroups(7), before Linux 5.7) it just goes without.
     const char *owner = plan_string(context->plan, op->text);
-    if (!error && op->flags & MARK)
+    if (!error && op->flags & MARK && !is_new)
         setxattr(path, container, owner, strlen(owner), 0);
     return error;
 }
@@ -145,7 +158,7 @@ static int remove_tree(int parent, const char *name, int depth) {
 static bool is_anothers(const char *path, const char *owner, bool marked) {
     char value[256];
     ssize_t bytes = getxattr(path, container, value, sizeof value);
-    // Whoever has made it was killed before it said for whom.
+    // Nobody has come to it since it was made.
     if (bytes < 0)
         return errno == ENODATA && !marked;
     return (size_t)bytes != strlen(owner) || memcmp(value, owner, (size_t)bytes) != 0;

@@ -16,6 +16,14 @@ static bool is_it(const struct stat *stat, const struct op *op) {
            (S_ISFIFO(mode) || stat->st_rdev == (dev_t)op->number[1]);
 }
 
+static bool is_owned(const struct stat *stat, const struct op *op) {
+    return stat->st_uid == (uid_t)op->number[2] && stat->st_gid == (gid_t)op->number[3];
+}
+
+static bool has_mode(const struct stat *stat, const struct op *op) {
+    return (stat->st_mode & 07777) == ((mode_t)op->number[0] & 07777);
+}
+
 // Makes what is not there. Owner and mode are set in any case: a node may be there already, and
 // the umask may be anything.
 static int make_node(const struct context *context, int parent, const char *name,
@@ -25,21 +33,21 @@ static int make_node(const struct context *context, int parent, const char *name
         note_made(context, parent, plan_string(context->plan, op->path), false);
     else if (errno != EEXIST)
         return errno;
+    struct stat stat;
+    if (fstatat(parent, name, &stat, NO_FOLLOW) == 0 && is_it(&stat, op) && is_owned(&stat, op) &&
+        has_mode(&stat, op))
+        return 0;
     // By its own descriptor: a link that stands there already is never followed.
     int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno;
-    struct stat stat;
     int error = fstat(fd, &stat) != 0 ? errno : is_it(&stat, op) ? 0 : EEXIST;
-    uid_t uid = (uid_t)op->number[2];
-    gid_t gid = (gid_t)op->number[3];
-    if (!error && (stat.st_uid != uid || stat.st_gid != gid) &&
-        fchownat(fd, "", uid, gid, EMPTY_PATH) != 0)
+    if (!error && !is_owned(&stat, op) &&
+        fchownat(fd, "", (uid_t)op->number[2], (gid_t)op->number[3], EMPTY_PATH) != 0)
         error = errno;
     // Not by fd: fchmodat has no AT_EMPTY_PATH before 6.6. It is no link, and nothing else runs in
     // this mount namespace yet.
-    if (!error && (stat.st_mode & 07777) != (mode & 07777) &&
-        fchmodat(parent, name, mode & 07777, 0) != 0)
+    if (!error && !has_mode(&stat, op) && fchmodat(parent, name, mode & 07777, 0) != 0)
         error = errno;
     close(fd);
     return error;

@@ -78,6 +78,10 @@ static int walk(const struct context *context, char path[ROOM], bool directory) 
     char link[ROOM];
     unsigned links = 0;
     size_t start = 0;
+    // Most often all is there but the last.
+    const char *last = strrchr(path, '/');
+    if (last && make_one(context, path, (size_t)(last + 1 - path), directory, link) == 0)
+        return open_below(context->root, path, O_PATH);
     for (;;) {
         start += strspn(path + start, "/");
         size_t end = start + strcspn(path + start, "/");

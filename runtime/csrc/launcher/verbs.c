@@ -88,9 +88,10 @@ static long seconds(void) {
     return now.tv_sec;
 }
 
-// Does what is to be done once a container is no more.
+// Does what is to be done once a container is no more. While others are in its cgroups it waits
+// only if that is for it to do.
 static struct outcome do_deleted(const struct call *call, const struct record *record,
-                                 const struct plan *plan) {
+                                 const struct plan *plan, bool waits_for_others) {
     struct names names;
     name_container(call, record, &names);
     long deadline = seconds() + PATIENCE_S;
@@ -99,11 +100,17 @@ static struct outcome do_deleted(const struct call *call, const struct record *r
     // A killed task leaves its cgroup a moment after its end is seen.
     while ((outcome = run_later(plan, STAGE_DELETED, 0, "stopped", &names, &warnings)).error ==
                EBUSY &&
-           seconds() <= deadline)
+           (waits_for_others || cgroups_are_empty(plan)) && seconds() <= deadline)
         sched_yield();
     for (uint32_t i = 0; i < warnings.count; i++)
         warn(call, explain(plan, warnings.met[i]));
     return outcome;
+}
+
+// Whether processes of the container have outlived its first: not in a pid namespace of its own,
+// where they end with that (pid_namespaces(7)).
+static bool are_some_left(const struct plan *plan) {
+    return !(plan->header->namespaces & CLONE_NEWPID) && !cgroups_are_empty(plan);
 }
 
 // Undoes what create did, and calls the poststop hooks; the process has ended.
@@ -111,9 +118,12 @@ static int undo(const struct call *call, const struct record *record, const stru
     // The container is no more, but what it had is known until it is gone.
     if (renameat(record->folder, "record", record->folder, "forgotten") != 0)
         return HAND_OVER;
-    struct outcome outcome = do_deleted(call, record, plan);
+    struct outcome outcome = do_deleted(call, record, plan, false);
     if (outcome.error) {
         renameat(record->folder, "forgotten", record->folder, "record");
+        // Somebody's processes are in its cgroups.
+        if (outcome.error == EBUSY && !cgroups_are_empty(plan))
+            return HAND_OVER;
         return fail(call, explain(plan, outcome));
     }
     if (remove_folder(call, record->folder))
@@ -134,7 +144,7 @@ int do_delete(const struct call *call) {
     enum status status = status_of(&record);
     if (status == PAUSED || status == UNKNOWN || (status != STOPPED && !call->force))
         return HAND_OVER;
-    if ((status != STOPPED && !end(&record)) || !cgroups_are_empty(&plan))
+    if ((status != STOPPED && !end(&record)) || are_some_left(&plan))
         return HAND_OVER;
     return undo(call, &record, &plan);
 }
@@ -214,7 +224,7 @@ void undo_create(const struct call *call, const struct record *record, struct pl
                  struct outcome failed) {
     if (failed.op >= plan->header->ops || plan->ops[failed.op].kind != OP_HOOK)
         drop_hooks(plan);
-    const struct outcome outcome = do_deleted(call, record, plan);
+    const struct outcome outcome = do_deleted(call, record, plan, true);
     char message[8192];
     if (!outcome.error && remove_folder(call, record->folder))
         return;
@@ -254,7 +264,7 @@ int delete_by_force(const struct call *call, const struct record *record, const 
         if (faccessat(record->folder, "record", F_OK, 0) != 0 && errno == ENOENT)
             return 0;
         int status = HAND_OVER;
-        if (read_record(record->folder, &now) && end(&now) && cgroups_are_empty(plan))
+        if (read_record(record->folder, &now) && end(&now) && !are_some_left(plan))
             status = undo(call, &now, plan);
         if (status != HAND_OVER)
             return status;
