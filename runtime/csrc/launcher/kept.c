@@ -158,9 +158,9 @@ bool bind_plan(const void *slot_content, const char *id, struct plan *plan) {
 
 bool find_kept(const struct call *call, struct kept *kept) {
     char bundle[ROOM], name[17];
-    const char *wanted = getenv("SEATRIAL_OCI_CACHE");
+    const char *said = getenv("SEATRIAL_OCI_CACHE");
     struct stat found;
-    if (!wanted || strcmp(wanted, "on") != 0 || call->root[0] != '/' ||
+    if ((said && strcmp(said, "off") == 0) || call->root[0] != '/' ||
         !find_bundle(call->bundle, bundle))
         return false;
     name_slot(bundle, call->new_keyring, name);

@@ -27,8 +27,8 @@ MAGIC, VERSION = 0x544F4C53, 1
 MOST_BYTES, MOST_SLOTS = 4 << 20, 64
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 HAS_PROCESS = 1
-#: In the environment: with ``on`` commands keep plans, and use those that are kept; with ``off``
-#: no process remembers one for itself either.
+#: In the environment: with ``off`` no plan is kept, no kept one is used, and no process remembers
+#: one for itself.
 SWITCH = "SEATRIAL_OCI_CACHE"
 _HEADER, _FLAGS = struct.Struct("<4IQ"), struct.Struct("<Q")
 _PLACE = struct.Struct("<2I")
@@ -43,7 +43,7 @@ def folder_of(root: str) -> str:
 
 def is_off() -> bool:
     """Whether the caller wants no plan to be kept, nor a kept one to be used."""
-    return os.environ.get(SWITCH) != "on"
+    return os.environ.get(SWITCH) == "off"
 
 
 def obstacle(source: Source) -> str | None:

@@ -40,7 +40,7 @@ def find(way: Way, content: bytes, identifier: str) -> Source | None:
     found = _all.get(way)
     if (
         found is not None
-        and not _is_off()
+        and not kept.is_off()
         and found.source.content == content
         and found.caller == _core.caller()
         and _core.facts_hold(found.facts, identifier.encode())
@@ -52,14 +52,10 @@ def find(way: Way, content: bytes, identifier: str) -> Source | None:
 def add(way: Way, source: Source) -> None:
     """Remember what was just compiled, unless only Python could ask the host that again."""
     asked = source.compiled.asked
-    if _is_off() or asked.beyond or not os.path.isabs(way.root):
+    if kept.is_off() or asked.beyond or not os.path.isabs(way.root):
         return
     _all.pop(way, None)
     _all[way] = _Remembered(source, _core.caller(), kept.packed(asked.answers))
     # By a copy, as other threads remember too.
     for oldest in list(_all)[: -kept.MOST_SLOTS]:
         _all.pop(oldest, None)
-
-
-def _is_off() -> bool:
-    return os.environ.get(kept.SWITCH) == "off"

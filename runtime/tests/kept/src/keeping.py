@@ -130,7 +130,7 @@ class Bundle:
             stdout=subprocess.DEVNULL if stays else subprocess.PIPE,
             stderr=subprocess.DEVNULL if stays else subprocess.PIPE,
             text=True, check=False, timeout=60, cwd=self.folder,
-            env={**os.environ, kept.SWITCH: "on", **options},
+            env={k: v for k, v in os.environ.items() if k != kept.SWITCH} | options,
         )  # fmt: skip
 
     def is_warm(self, **options: Any) -> bool:

@@ -3,14 +3,14 @@ usage: seatrial-oci keep [--bundle DIR] [--no-new-keyring]
        seatrial-oci keep --serve | --list | --forget
 
 Compile a bundle's config and keep the plan: create and run then make containers of it without
-starting Python, as long as all that it depends on is as it was. They do so only with
-SEATRIAL_OCI_CACHE=on in the environment, and then keep plans by themselves too.
+starting Python, as long as all that it depends on is as it was. They keep plans by themselves too.
+With SEATRIAL_OCI_CACHE=off in the environment they do neither.
 
   -b, --bundle DIR    the bundle (default: the working directory)
   --no-new-keyring    for create and run with this option
   --serve             keep the plan of each bundle whose path comes in a line from standard input,
                       and say "kept", or why not, in a line; for an engine, which asks for it before
-                      it calls create with SEATRIAL_OCI_CACHE=on
+                      it calls create
   --list              show the bundles whose plans are kept
   --forget            remove all plans that are kept
 """
