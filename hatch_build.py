@@ -82,6 +82,13 @@ ARTIFACTS = (
         )
         for folder in OWN_LIBC
     ),
+    # Static: it is the first program of containers that hold no loader.
+    Artifact(
+        ("runtime/csrc/init",),
+        "runtime/src/seatrial/engine/bin/init",
+        ("-static", "-s"),
+        "gcc libc6-dev",
+    ),
     # What is between two readings of the clock is static: no loader, few pages.
     *(
         Artifact(
