@@ -222,6 +222,16 @@ _SITTINGS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _cleared(seatriald: Seatriald, docker: Docker) -> None:
+    """Remove what other tests have left: lists are to be the same."""
+    for engine in (seatriald, docker):
+        if containers := engine("ps", "--all", "--quiet").lines:
+            assert engine("rm", "--force", *containers).status == 0
+        if volumes := engine("volume", "ls", "--quiet").lines:
+            assert engine("volume", "rm", *volumes).status == 0
+
+
 def _said(engine: Engine, line: str) -> tuple[int, str, str]:
     done = engine(*shlex.split(line))
     told = done.stdout

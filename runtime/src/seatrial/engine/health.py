@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from seatrial.engine.execution import Exec
 
 _BILLION = 1_000_000_000
-_INTERVAL_NS, _TIMEOUT_NS, _START_INTERVAL_NS = 30 * _BILLION, 30 * _BILLION, 5 * _BILLION
+_INTERVAL_NS, _TIMEOUT_NS = 30 * _BILLION, 30 * _BILLION
 _RETRIES = 3
 _LEAST_NS = 1_000_000
 #: Results that are remembered, and how much of what each said.
@@ -101,7 +101,7 @@ def _wait_ns(container: Container, wanted: Healthcheck) -> int:
     health = container.record.state.health
     young = time.time_ns() - clock.to_ns(container.record.state.started_at) < wanted.start_period
     if wanted.start_interval and young and health is not None and health.status == "starting":
-        return wanted.start_interval or _START_INTERVAL_NS
+        return wanted.start_interval
     return wanted.interval or _INTERVAL_NS
 
 
