@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 PROGRAM = "int main(void) { return 7; }"
 #: What a process that is killed still holds is gone by then.
@@ -45,10 +45,10 @@ def lines(path: str) -> set[str]:
     return set(Path(path).read_text("utf-8", errors="replace").splitlines())
 
 
-def namespaces() -> set[str]:
-    """Return all namespaces that a process is in, in our pid namespace."""
+def namespaces(but: Collection[int] = ()) -> set[str]:
+    """Return all namespaces that a process is in, in our pid namespace, without those ``but``."""
     found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for pid in set(filter(str.isdigit, os.listdir("/proc"))) - set(map(str, but)):
         with contextlib.suppress(OSError):
             for name in os.listdir(f"/proc/{pid}/ns"):
                 with contextlib.suppress(OSError):

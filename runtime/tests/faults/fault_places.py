@@ -20,6 +20,8 @@ import place
 from seatrial.oci import kept
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fault_cases import Case
 
 #: Each worker has these; the shell is the init, and reaps what the runtime leaves to that.
@@ -200,9 +202,14 @@ class Place(place.Place):
             "delete --force": ["delete", "--force", ID],
         }[verb]
 
-    def inventory(self) -> dict[str, set[str]]:
-        """Return what there is that a container could leave behind."""
+    def inventory(self, ended: Collection[int] = ()) -> dict[str, set[str]]:
+        """Return what there is that a container could leave behind.
+
+        Processes that have ended may not have been reaped by the init yet.
+        """
         found = place.inventory(self)
+        found["processes"] = {each for each in found["processes"] if _pid(each) not in ended}
+        found["namespaces"] = place.namespaces(ended)
         found["network devices"] = set(os.listdir("/proc/sys/net/ipv4/conf"))
         return found
 
@@ -217,10 +224,8 @@ class Place(place.Place):
         ended: set[int] = set()
         while True:
             self.accept()
-            after = self.inventory()
+            after = self.inventory(ended)
             new = {what: sorted(after[what] - before[what]) for what in after if what not in but}
-            # The init may not have reaped them yet.
-            new["processes"] = [each for each in new["processes"] if _pid(each) not in ended]
             living = {_pid(each) for each in new["processes"]}
             # All else that a container has goes before the last of its processes.
             if not living or not all(wait_for_the_end(each, deadline) for each in living):

@@ -380,12 +380,14 @@ static void on_child(struct process *parent) {
 // Whether it goes on.
 static bool on_exec(struct process *process) {
     char path[4096];
-    if (process != &processes[0]) {
+    read_link(process->pid, "exe", path, sizeof path);
+    const char *name = strrchr(path, '/');
+    // What a container is until start is the runtime, executed once more.
+    const bool is_ours = name && strcmp(name, "/seatrial-oci") == 0;
+    if (process != &processes[0] && !is_ours) {
         let_go(process, 0);
         return false;
     }
-    read_link(process->pid, "exe", path, sizeof path);
-    const char *name = strrchr(path, '/');
     process->is_python = name && strncmp(name, "/python", 7) == 0;
     process->counting = !process->is_python;
     if (process->is_python && wanted.is_done)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from attacking.attack import Attack
 
 
-def attacked(command: list[str], wanted: Sequence[Attack], seconds: float) -> dict[str, Any]:
+def attacked(
+    command: list[str], wanted: Sequence[Attack], seconds: float, *, keeps: bool = False
+) -> dict[str, Any]:
     """Try attacks on one runtime, say each as it is done; return the document of the results."""
     path = shutil.which(command[0]) or command[0]
     found: dict[str, Any] = {
@@ -31,7 +33,7 @@ def attacked(command: list[str], wanted: Sequence[Attack], seconds: float) -> di
         "seconds": seconds,
         "attacks": [],
     }
-    with Ground([path, *command[1:]], seconds=seconds) as ground:
+    with Ground([path, *command[1:]], seconds=seconds, keeps=keeps) as ground:
         why = ground.fits()
         if why:
             raise SystemExit(f"{command[0]} cannot run one container here: {why}")
@@ -46,6 +48,8 @@ def attacked(command: list[str], wanted: Sequence[Attack], seconds: float) -> di
             print(f"  {each.number} {outcome:9} {each.says}", flush=True)  # noqa: T201
             for one in findings:
                 print(f"        {one.outcome:9} {one.seen}", flush=True)  # noqa: T201
+        if keeps:
+            found["plans kept"] = len(ground.kept)
     return found
 
 
@@ -70,6 +74,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="attacking", description=__doc__)
     parser.add_argument("--runtime", action="append", metavar="COMMAND")
     parser.add_argument("--seconds", type=float, default=10, help="how long each race goes on")
+    parser.add_argument("--kept", action="store_true",
+                        help="keep the plan of each bundle first (seatrial-oci only)")  # fmt: skip
     parser.add_argument("--output", type=Path, help="a folder for a results file per runtime")
     parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="A01 and so on; all of them")
     wanted = parser.parse_args()
@@ -79,7 +85,7 @@ def main() -> int:
     for words in wanted.runtime or [default]:
         command = shlex.split(words)
         print(f"{command[0]}", flush=True)  # noqa: T201 - a command's output
-        found = attacked(command, attacks, wanted.seconds)
+        found = attacked(command, attacks, wanted.seconds, keeps=wanted.kept)
         outcomes = [each["outcome"] for each in found["attacks"]]
         counts = ", ".join(f"{outcomes.count(each)} {each}" for each in sorted(set(outcomes)))
         print(f"{found['runtime']}: {counts}", flush=True)  # noqa: T201
@@ -87,7 +93,8 @@ def main() -> int:
         if wanted.output:
             wanted.output.mkdir(parents=True, exist_ok=True)
             text = json.dumps(found, indent=1, ensure_ascii=False)
-            (wanted.output / f"{found['runtime']}.json").write_text(f"{text}\n", "utf-8")
+            name = f"{found['runtime']}{'-kept' if wanted.kept else ''}"
+            (wanted.output / f"{name}.json").write_text(f"{text}\n", "utf-8")
     return status
 
 

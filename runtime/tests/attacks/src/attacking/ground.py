@@ -245,9 +245,12 @@ class Ground:
 
     _grounds = itertools.count()
 
-    def __init__(self, command: list[str], *, seconds: float = 1.0) -> None:
+    def __init__(self, command: list[str], *, seconds: float = 1.0, keeps: bool = False) -> None:
         #: The runtime, as it is called; how long a race goes on.
         self.command, self.seconds = command, seconds
+        #: Whether the plan of each bundle is kept before (of seatrial-oci only), and which are.
+        self.keeps = keeps
+        self.kept: dict[str, bytes] = {}
         self.view = "host"
         self._name = f"attack{os.getpid()}-{next(self._grounds)}"
         self._count = 0
@@ -319,18 +322,31 @@ class Ground:
             output = self.folder / f"said{self._count}"
         if "--bundle" in words:
             self._place(Path(words[words.index("--bundle") + 1]) / "config.json", words[-1])
+            if self.keeps:
+                self._keep(words[words.index("--bundle") + 1])
         command = [*wrapper, *self.command, "--root", str(self.state), verb, *words]
         # A file: a container holds its output open, and a pipe would be read until it ends.
         with output.open("w+b") as file:
             try:
                 status = subprocess.run(
                     command, stdin=stdin, stdout=file, stderr=file, pass_fds=descriptors,
-                    check=False, timeout=TIMEOUT_S,
+                    check=False, timeout=TIMEOUT_S, env=self._environment(),
                 ).returncode  # fmt: skip
             except subprocess.TimeoutExpired:
                 status = -1
             file.seek(0)
             return Done(status, file.read().decode("utf-8", "replace"))
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **({"SEATRIAL_OCI_CACHE": "on"} if self.keeps else {})}
+
+    def _keep(self, bundle: str) -> None:
+        content = Path(bundle, "config.json").read_bytes()
+        if self.kept.get(bundle) != content:
+            command = [*self.command, "--root", str(self.state), "keep", "--bundle", bundle]
+            # What the runtime refuses, or only Python makes, has no plan that could be kept.
+            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+                self.kept[bundle] = content
 
     def _place(self, file: Path, identifier: str) -> None:
         document = json.loads(file.read_text("utf-8"))
