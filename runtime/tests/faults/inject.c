@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -57,6 +58,7 @@ static struct {
 } wanted;
 static FILE *report;
 static const char *marker;
+static struct stat command;
 
 static struct process *find(pid_t pid) {
     for (int i = 0; i < count; i++)
@@ -380,14 +382,17 @@ static void on_child(struct process *parent) {
 // Whether it goes on.
 static bool on_exec(struct process *process) {
     char path[4096];
-    read_link(process->pid, "exe", path, sizeof path);
-    const char *name = strrchr(path, '/');
-    // What a container is until start is the runtime, executed once more.
-    const bool is_ours = name && strcmp(name, "/seatrial-oci") == 0;
+    struct stat now;
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)process->pid);
+    // What a container is until start is the command's own file, in a mount without a name.
+    const bool is_ours =
+        stat(path, &now) == 0 && now.st_dev == command.st_dev && now.st_ino == command.st_ino;
     if (process != &processes[0] && !is_ours) {
         let_go(process, 0);
         return false;
     }
+    read_link(process->pid, "exe", path, sizeof path);
+    const char *name = strrchr(path, '/');
     process->is_python = name && strncmp(name, "/python", 7) == 0;
     process->counting = !process->is_python;
     if (process->is_python && wanted.is_done)
@@ -467,7 +472,7 @@ static void release(void) {
     }
 }
 
-static void start(char **command) {
+static void start(char **words) {
     int ready[2];
     char byte = 0;
     if (pipe2(ready, O_CLOEXEC) != 0)
@@ -475,7 +480,7 @@ static void start(char **command) {
     pid_t pid = fork();
     if (pid == 0) {
         if (read(ready[0], &byte, 1) == 1)
-            execv(command[0], command);
+            execv(words[0], words);
         _exit(127);
     }
     if (pid < 0 || ptrace(PTRACE_SEIZE, pid, NULL, (void *)(intptr_t)OPTIONS) != 0) {
@@ -505,6 +510,8 @@ int main(int argc, char **argv) {
     if (at + 2 >= argc || !(report = fopen(argv[at], "we")))
         return 96;
     marker = argv[at + 1];
+    if (stat(argv[at + 2], &command) != 0)
+        return 96;
     start(argv + at + 2);
     numbers = 1;
     if (attached) {
