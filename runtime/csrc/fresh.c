@@ -55,17 +55,22 @@ static long clone_and_call(struct clone_args *args, void (*call)(void *), void *
 #endif
 }
 
+// In our own table of descriptors by now, not the runtime's.
+static void let_survive_exec(struct fresh *fresh, int fd) {
+    if (fd < 0 || fcntl(fd, F_SETFD, 0) == 0)
+        return;
+    fresh->error = errno;
+    _exit(127);
+}
+
 static void execute(void *with) {
     struct fresh *fresh = with;
     const struct context *context = fresh->context;
-    // In our own table of descriptors by now, not the runtime's.
-    fcntl(fresh->file, F_SETFD, 0);
+    let_survive_exec(fresh, fresh->file);
     for (size_t i = 0; i < sizeof fresh->ours / sizeof *fresh->ours; i++)
-        if (fresh->ours[i] >= 0)
-            fcntl(fresh->ours[i], F_SETFD, 0);
+        let_survive_exec(fresh, fresh->ours[i]);
     for (uint32_t slot = 0; slot < context->slot_count; slot++)
-        if (context->slots[slot])
-            fcntl(context->slots[slot] - 1, F_SETFD, 0);
+        let_survive_exec(fresh, context->slots[slot] - 1);
     char name[] = FRESH_NAME, where[] = "in its cgroup";
     char *argv[] = {name, fresh->number, context->in_cgroup ? where : NULL, NULL};
     char *environment[] = {NULL};

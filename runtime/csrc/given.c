@@ -119,7 +119,8 @@ _Noreturn void be_given(int argc, char **argv) {
         .members = at(given, given->members),
         .status = "creating",
     };
-    if (!context.pointers)
+    // Without its mount a program of the container's could not be told from ourselves (programs.c).
+    if (!context.pointers || !context.own_mount)
         _exit(1);
     const int from = 3 + given->keep;
     hold(given->sync, from);

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Reason(NamedTuple):
     """Patterns of a kind of operation ("-" is none), a call and its argument, and the reason.
 
-    ``says`` has to be found in what the operation says it does.
+    ``says`` has to be found in what the operation says it does; ``program`` is whose call it is,
+    and ``verb`` in the course of what.
     """
 
     kind: str
@@ -22,47 +23,91 @@ class Reason(NamedTuple):
     argument: str
     why: str
     says: str = ""
+    program: str = ".*"
+    verb: str = ".*"
 
 
 CGROUP = r"/sys/fs/cgroup"
-RUNTIME = "seatrial-faults-.*/state"
+FOLDER = r"^/tmp/seatrial-faults-[^/]*/state/c$"
 REASONS = (
     # The start of the command (csrc/launcher, and Python's own).
     Reason("-", "prlimit64", "", "the C library asks for the size of the stack, and takes another"),
-    Reason("-", "readlink|newfstatat|openat", r"^/$|python3|^/(?!sys|proc/|tmp)|/proc/self/exe",
-           "Python is executed from where it is, not from a mount that cannot be written to"),
-    Reason("-", "open_tree|mount_setattr|execveat", "",
-           "Python is executed from where it is, not from a mount that cannot be written to"),
+    Reason("-", "readlink", "^/proc/self/exe$",
+           "the C library asks where it is, for libraries that a static program has not",
+           program="launcher"),
+    Reason("-", "statfs", "^/proc/self/exe$",
+           "where it is executed from is taken for what can be written to: so it is executed again",
+           program="launcher"),
+    Reason("-", "readlink|newfstatat|openat", r"^/$|python3|^/(?!sys|proc/|tmp)",
+           "Python is executed from where it is, not from a mount that cannot be written to",
+           program="python"),
     Reason("-", "fsopen|fsconfig|fsmount|open_tree|move_mount|mount_setattr|openat2|clone3|"
-           "pidfd_open", "", "the runtime asks whether there is this call: all but ENOSYS says so"),
-    Reason("-", "seccomp", "", "libseccomp asks what the kernel can do, and does without it"),
-    Reason("-", "getsockname|getpeername|getsockopt", "", "Python asks what kind of socket it has"),
+           "pidfd_open", "^$",
+           "the runtime asks whether there is this call: all but ENOSYS says so"),
+    Reason("-", "seccomp", "", "libseccomp asks what the kernel can do, and does without it",
+           program="python"),
+    Reason("-", "getsockname|getpeername|getsockopt", "", "Python asks what kind of socket it has",
+           program="python"),
     Reason("-", "openat|read|fcntl|ioctl", "^/dev/null$|^/dev/pts|^pipe:|^socket:",
-           "Python looks at what it was given as standard input and output"),
-    # What the launcher cannot do Python does.
-    Reason("-", "openat|read|flock|newfstatat|faccessat2|getdents64|pidfd_open|pidfd_send_signal|"
-           "renameat|fcntl|dup",
-           rf"^(record|plan|forgotten|start\.sock|/proc/\d+/stat|)$|{RUNTIME}",
-           "the launcher hands over to Python, which does it"),
-    Reason("-", "openat|read|newfstatat", f"{CGROUP}.*(cgroup.procs|container)$",
-           "that a cgroup is empty cannot be seen: all in it are killed once more"),
+           "Python looks at what it was given as standard input and output", program="python"),
+    Reason("-", "467", "", "its mount is made read-only in another way, as on older kernels",
+           program="launcher", verb="create|run"),
+    # What the launcher sees, and goes on without.
+    Reason("-", "rt_sigtimedwait", "", "it looks again whether the program has ended",
+           program="launcher", verb="run"),
+    Reason("-", "access", f"^{CGROUP}/.*/(container|cgroup.subtree_control)$",
+           "that it is not there was the answer before, too", program="launcher",
+           verb="create|run"),
+    Reason("-", "openat", f"^{CGROUP}/(unified/)?seatrial-faults-[^/]*/container$",
+           "the process is put into its cgroup after it was made", program="launcher",
+           verb="create|run"),
+    Reason("-", "openat|read", "/freezer.state$|/cgroup.freeze$",
+           "it is taken not to be frozen, as it mostly is", program="launcher"),
+    Reason("-", "faccessat2", "^start.sock$",
+           "it is taken to be running, not created, which is the same for this verb",
+           program="launcher", verb="delete --force|kill|state"),
+    Reason("-", "getdents64", FOLDER,
+           "the first names were read by then, and what is left is found by removing the folder",
+           program="launcher"),
+    Reason("-", "newfstatat|openat|read", f"^{CGROUP}/.*/container(/cgroup.procs)?$",
+           "whether a cgroup is empty cannot be seen: Python ends all in it", program="launcher",
+           verb="run"),
+    Reason("-", "flock|faccessat2|openat|read|renameat|newfstatat",
+           r"^(record|forgotten)$|" + FOLDER + "|/record$",
+           "a run that cannot delete has Python do it", program="launcher", verb="run"),
+    # What is done in another way where the launcher has started Python.
+    Reason("-", "openat|read|flock|newfstatat|faccessat2|getdents64|pidfd_open|pidfd_send_signal",
+           rf"^(record|plan|forgotten|start\.sock|/proc/\d+/stat)$|{FOLDER}",
+           "it is looked at again", program="python"),
+    Reason("ID_MAPPING", "read", "^pipe:",
+           "who holds the namespace reads once more: it ends as the pipe does"),
+    Reason("BOUNDING", "prctl", "",
+           "what cannot be dropped was not there: so it is asked after"),
     # What is only looked at.
     Reason("-", "access|newfstatat|openat|read", f"^{CGROUP}",
-           "a hierarchy, controller or file of one that cannot be seen is taken to be not there"),
+           "a hierarchy, controller or file of one that cannot be seen is taken to be not there",
+           program="python"),
     Reason("-", "getdents64", f"^{CGROUP}", "there are seldom cgroups below, and they are not asked"
-           " for again only where the program has ended"),
-    Reason("-", "write", "cgroup.kill", "the processes are killed one by one"),
-    Reason("-", "getxattr", CGROUP, "the cgroup is taken for the container's own, as it mostly is"),
+           " for again only where the program has ended", program="python"),
+    Reason("-", "write", "cgroup.kill", "the processes are killed one by one",
+           program="python"),
+    Reason("-", "getxattr", CGROUP, "the cgroup is taken for the container's own, as it mostly is",
+           program="python"),
     Reason("-", "openat|read|newfstatat|access|readlink|statfs", "^/(sys|proc|dev)/",
-           "a feature of the host that cannot be seen is taken to be not there"),
+           "a feature of the host that cannot be seen is taken to be not there",
+           program="python"),
     Reason("-", "newfstatat|mkdir", "state$|^/tmp|rootfs",
-           "it is there already, or whoever uses it says that it is not"),
-    Reason("-", "mmap", "", "only a create that fails would need it, to take mount points away"),
-    Reason("-", "clone3", "", "the process is put into its cgroup after it was made"),
+           "it is there already, or whoever uses it says that it is not",
+           program="python"),
+    Reason("-", "mmap", "", "only a create that fails would need it, to take mount points away",
+           program="python"),
+    Reason("-", "clone3", "", "the process is put into its cgroup after it was made",
+           program="python"),
     # Operations.
     Reason(".*", ".*", "", "it is done only where it is possible",
            "if that is possible|where possible"),
-    Reason("WRITE", ".*", r"devices\.allow", "a device that the config does not ask for"),
+    Reason("WRITE", "openat|write", r"devices\.allow$", "a device that the config does not ask for",
+           r"'([cb] \*:\* m|c (1:[35789]|5:[02]|136:\*) rwm)'$"),
     Reason("MAKE_DIRECTORIES", "setxattr", "", "the folder's mode says too that create made it"),
     Reason("REMOVE_CGROUP", "getxattr|removexattr", "", "the folder's mode says too whose it is"),
     Reason("HOOK", ".*", "", "a poststop hook that fails is warned of", "poststop"),
@@ -93,6 +138,8 @@ def of(trial: Trial) -> str | None:
             and re.fullmatch(each.call, point.name)
             and re.search(each.argument, point.argument)
             and re.search(each.says, point.says)
+            and re.fullmatch(each.program, point.program)
+            and re.fullmatch(each.verb, point.verb)
         ):
             return each.why
     return None

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fault_build
@@ -36,7 +37,7 @@ PAGE = """# Faults
 
 What came of it when system calls of `seatrial-oci` failed without being done, and when it was
 killed at them: in each kind of operation of its plans, and in all it does besides. Made by
-`make faults`, on Linux {release}: {summary}.
+`make faults`, on Linux {release}: {summary}{short}.
 [faults.json](faults.json) has each fault, and
 [decision 26](../../docs/decisions/0026-faults-from-kept-plans.md) says how they are made.
 
@@ -209,22 +210,33 @@ def document(outcomes: list[Outcome]) -> dict[str, Any]:
 def _row(each: Outcome) -> tuple[str, ...]:
     trial, verdict = each
     point = trial.point
-    argument = OWN.sub("*", point.argument.replace(str(fault_build.ROOT), ""))
+    argument = OWN.sub(
+        "*", point.argument.replace(str(fault_build.ROOT), "").replace(sys.prefix, "")
+    )
     fault = f"kill {trial.whom}" if trial.whom else errno.errorcode[trial.errno]
     return (point.program, point.verb, each.kind, point.name, argument, fault, verdict.outcome,
             each.survives)  # fmt: skip
 
 
-def publish(outcomes: list[Outcome], folder: Path) -> None:
-    """Write the results and a page that shows them."""
+def publish(outcomes: list[Outcome], total: int, folder: Path) -> None:
+    """Write the results, of so many faults in all, and a page that shows them."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document(outcomes), indent=1, ensure_ascii=False)
-    (folder / "faults.json").write_text(f"{text}\n", "utf-8")
-    (folder / "README.md").write_text("\n".join(_page(outcomes)) + "\n", "utf-8")
+    whole = document(outcomes)
+    # A line for each fault: what differs from run to run is seen in a diff.
+    lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in whole.pop("faults"))
+    head = json.dumps(whole, indent=1, ensure_ascii=False).removesuffix("\n}")
+    (folder / "faults.json").write_text(f'{head},\n "faults": [\n{lines}\n]}}\n', "utf-8")
+    (folder / "README.md").write_text("\n".join(_page(outcomes, total)) + "\n", "utf-8")
 
 
-def _page(outcomes: list[Outcome]) -> list[str]:
-    lines = [*PAGE.format(release=platform.release(), summary=summary(outcomes)).splitlines()]
+def _page(outcomes: list[Outcome], total: int) -> list[str]:
+    tried = len(outcomes)
+    short = f", in {tried} of {total} faults, as the run was cut short" if tried < total else ""
+    lines = [
+        *PAGE.format(
+            release=platform.release(), summary=summary(outcomes), short=short
+        ).splitlines()
+    ]
     for half, says in (
         ("launcher", "From kept plans, by the launcher without Python"),
         ("Python", "By Python"),
@@ -237,7 +249,7 @@ def _page(outcomes: list[Outcome]) -> list[str]:
             for name, row in rows.items()
         ]
     lines += ["", "## Never met", ""]
-    lines += [f"- {name}: {why}" for name, why in never_met(outcomes).items()]
+    lines += [f"- {name}: {why or 'not in this run'}" for name, why in never_met(outcomes).items()]
     lines += ["", "## Failing calls that do not matter", "", "| in | call | times | because |",
               "|---|---|---:|---|"]  # fmt: skip
     lines += [

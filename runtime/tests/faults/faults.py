@@ -248,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run.attempt(journal)
     outcomes = [journal.done[number] for number in sorted(journal.done)]
     if wanted.output:
-        fault_results.publish(outcomes, wanted.output)
+        fault_results.publish(outcomes, len(journal.trials), wanted.output)
     return report(outcomes, whole=len(lives) == sum(len(each.verbs) for each in fault_cases.CASES)
                   and not (wanted.sample or wanted.call))  # fmt: skip
 
