@@ -170,6 +170,25 @@ def test_a_folder_swapped_for_a_link_while_it_is_read_is_left_out(
     assert b"the host's" not in file.getvalue()
 
 
+def test_a_link_swapped_for_a_file_while_it_is_read_is_left_out(
+    ship: Ship, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ship.opened() as root:
+        file = io.BytesIO()
+        with packing.Packer(file) as packer:
+            real = os.readlink
+
+            def swapped(path: str, *, dir_fd: int) -> str:
+                (ship.root / path).unlink()
+                (ship.root / path).write_text("a file")
+                return real(path, dir_fd=dir_fd)
+
+            monkeypatch.setattr(os, "readlink", swapped)
+            packer.tree(root, "link", "link")
+    with tarfile.open(fileobj=io.BytesIO(file.getvalue())) as archive:
+        assert archive.getnames() == []
+
+
 # --- A27, A31: modes through links --------------------------------------------------------------
 
 
