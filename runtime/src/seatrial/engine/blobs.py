@@ -97,6 +97,10 @@ class Blobs:
                 file.write(data)
             return self.keep(file, f"sha256:{found.hexdigest()}"), size
 
+    def digests(self) -> set[str]:
+        """Return what there is."""
+        return {f"sha256:{name}" for name in os.listdir(self._blobs)}
+
     def keep_only(self, digests: Iterable[str]) -> None:
         """Remove every blob but these."""
         wanted = {digest.removeprefix("sha256:") for digest in digests}

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from seatrial.engine import cgroups, preparation
+from seatrial.engine.registry.manifests import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +113,26 @@ def _volumes(engine: Engine) -> Iterator[str]:
                 yield f"volume of {record.id} that is not there: {point.name}"
 
 
+def _images(engine: Engine) -> Iterator[str]:
+    images = engine.images
+    blobs, layers = images.blobs.digests(), images.layers.diff_ids()
+    known_blobs, known_layers = set[str](), set(engine.layers_in_use())
+    for image in images.all():
+        parts = {image.id, image.manifest, *(layer.blob for layer in image.layers)}
+        laid_out = {layer.diff_id for layer in image.layers}
+        known_blobs |= parts
+        known_layers |= laid_out
+        yield from (f"image {image.id} lacks a blob: {each}" for each in sorted(parts - blobs))
+        yield from (f"image {image.id} lacks a layer: {each}" for each in sorted(laid_out - layers))
+        for each in sorted({image.id, image.manifest} & blobs):
+            if digest_of(images.blobs.read(each)) != each:
+                yield f"image {image.id} has a blob of another digest: {each}"
+    if images.busy:  # what is on its way belongs to nothing yet
+        return
+    yield from (f"blob of no image: {each}" for each in sorted(blobs - known_blobs))
+    yield from (f"layer of no image: {each}" for each in sorted(layers - known_layers))
+
+
 CHECKS: tuple[Callable[[Engine], Iterator[str]], ...] = (
     _database,
     _folders,
@@ -120,4 +141,5 @@ CHECKS: tuple[Callable[[Engine], Iterator[str]], ...] = (
     _runtimes,
     _cgroups,
     _volumes,
+    _images,
 )

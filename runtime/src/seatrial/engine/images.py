@@ -140,6 +140,11 @@ class Images:
 
     # --- changes --------------------------------------------------------------------------------
 
+    @property
+    def busy(self) -> bool:
+        """Whether images are being added or removed."""
+        return self.lock.locked() or bool(self._held)
+
     @contextmanager
     def held(self) -> Iterator[set[str]]:
         """Give a set: what is in it, by digest, no sweep removes before the end of this."""

@@ -58,6 +58,10 @@ class Layers:
                 remove_tree(None, made)
         return reader.digest, size
 
+    def diff_ids(self) -> set[str]:
+        """Return what there is, and what is half there."""
+        return {f"sha256:{name}" for name in os.listdir(self._folder)}
+
     def keep_only(self, diff_ids: Iterable[str]) -> int:
         """Remove every layer but these; return how many that were."""
         wanted = {diff_id.removeprefix("sha256:") for diff_id in diff_ids}
