@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,3 +135,20 @@ def test_the_longest_message_by_tcp_is_no_matter(engine: Seatriald, moored: str)
     assert answer == b""
     whole = send(engine, moored, "tcp", struct.pack("!H", len(question(moored))) + question(moored))
     assert moored.encode() in whole
+
+
+def test_a_daemon_with_very_many_descriptors_serves_names() -> None:
+    program = """
+import os, resource
+from seatrial.engine.network import links, namespaces, resolver
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+namespace = namespaces.make(links.prepare)
+held = [os.dup(0) for _ in range(1100)]
+sockets = namespaces.inside(namespace, resolver.open_sockets)
+print(sockets.datagrams.getsockname()[0])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "127.0.0.11\n", "")

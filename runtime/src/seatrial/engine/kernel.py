@@ -15,6 +15,7 @@ MS_REMOUNT = 1 << 5
 MS_BIND = 1 << 12
 MS_REC = 1 << 14
 MS_PRIVATE = 1 << 18
+CLONE_FILES = 0x400
 CLONE_NEWNET = 0x40000000
 IN_CLOEXEC = os.O_CLOEXEC
 IN_NONBLOCK = os.O_NONBLOCK
@@ -103,6 +104,12 @@ def inotify_add_watch(notifier: int, path: str, mask: int) -> None:
 def unshare_network() -> None:
     """Put this thread into a new network namespace (unshare(2))."""
     if _libc.unshare(CLONE_NEWNET) != 0:
+        _fail("unshare")
+
+
+def unshare_descriptors() -> None:
+    """Give this thread descriptors of its own, copies of the process's (unshare(2))."""
+    if _libc.unshare(CLONE_FILES) != 0:
         _fail("unshare")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import secrets
 import socket
 import struct
@@ -25,6 +26,7 @@ import dns.rdatatype
 import dns.reversename
 import dns.rrset
 
+from seatrial.engine import kernel
 from seatrial.engine.network import nftables
 
 if TYPE_CHECKING:
@@ -62,7 +64,10 @@ class Sockets(NamedTuple):
 
 
 def open_sockets() -> Sockets:
-    """Open them in the namespace that this thread is in, and lead port 53 to them."""
+    """Open them in the namespace that this thread is in, and lead port 53 to them.
+
+    The thread is to do nothing more: descriptors that it opens from then on are nobody else's.
+    """
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     connections = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     for each in (datagrams, connections):
@@ -74,6 +79,11 @@ def open_sockets() -> Sockets:
         f"    ip daddr {ADDRESS} {protocol} dport {PORT} dnat to {ADDRESS}:{port}\n"
         for protocol, port in ports.items()
     )
+    # libnftables waits by select(2), which knows no descriptor above 1023: its socket gets the
+    # number of standard input, in a table of descriptors that ends with this thread.
+    kernel.unshare_descriptors()
+    with suppress(OSError):
+        os.close(0)
     table = f"table ip {nftables.TABLE}_dns"
     filters = nftables.Tables()
     try:
