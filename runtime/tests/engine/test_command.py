@@ -53,13 +53,23 @@ def test_two_daemons_do_not_share_a_folder(engine: Seatriald) -> None:
     assert (done.status, done.stderr) == (1, f"seatriald: another daemon uses {root}\n")
 
 
+def test_two_daemons_do_not_share_a_network_namespace(engine: Seatriald) -> None:
+    root = f"{engine.room.store}/other"
+    done = engine.room.run(COMMAND, f"--data-root={root}", f"--host=unix://{root}.sock")
+    assert done.status == 1
+    assert done.stderr == (
+        "seatriald: another daemon has this network namespace, with its bridges and rules (hint:"
+        " unshare --net)\n"
+    )
+
+
 def test_it_tells_who_asked_that_it_is_ready(engine: Seatriald, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         notices.bind(str(tmp_path / "ready"))
         root = f"{engine.room.store}/second"
         words = (f"--data-root={root}", f"--exec-root={root}/exec", f"--host=unix://{root}.sock")
         process = engine.room.start(
-            *("env", f"NOTIFY_SOCKET={tmp_path}/ready", COMMAND, *words),
+            *("unshare", "--net", "env", f"NOTIFY_SOCKET={tmp_path}/ready", COMMAND, *words),
             *(f"--cgroup-parent={engine.cgroup}-second",),
             stderr=subprocess.DEVNULL,
         )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from seatrial.engine.settings import Settings
 
 READY = "seatriald: listening on"
+#: A name of unix(7) that only one process of a network namespace can have, for as long as it lives.
+_CLAIM = "\0seatriald"
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +41,17 @@ def run(settings: Settings) -> int:
         return 1
     with open(f"{settings.root}/pid", "w", encoding="ascii") as file:
         file.write(f"{os.getpid()}\n")
-    asyncio.run(_serve(settings))
+    with socket.socket(socket.AF_UNIX) as claim:
+        try:
+            claim.bind(_CLAIM)
+        except OSError:
+            print(
+                "seatriald: another daemon has this network namespace, with its bridges and rules"
+                " (hint: unshare --net)",
+                file=sys.stderr,
+            )
+            return 1
+        asyncio.run(_serve(settings))
     os.close(lock)
     return 0
 
