@@ -12,7 +12,8 @@ import pytest
 
 from seatrial.conformance import adapters, cgroups, facts
 from seatrial.conformance.cgroups import Hierarchy
-from seatrial.conformance.registry import NEEDS, Registry, requirements_directory
+from seatrial.conformance.registry import Registry, requirements_directory
+from seatrial.conformance.registry.requirement import NEEDS
 
 if TYPE_CHECKING:
     from seatrial.conformance.adapters import Adapter

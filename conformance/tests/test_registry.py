@@ -11,23 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.conformance import data
-from seatrial.conformance.registry import (
+from seatrial.conformance.registry import Registry, check, coverage, requirements_directory
+from seatrial.conformance.registry.requirement import (
     BINDS,
     DOCUMENTS,
     LEVELS,
     NEEDS,
     REASONS,
-    RELEASES,
-    Registry,
     RegistryError,
     Requirement,
     UnknownRequirement,
-    check,
-    coverage,
     meaning_of_need,
     release_for,
-    requirements_directory,
 )
+from seatrial.conformance.spec import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

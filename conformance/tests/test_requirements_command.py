@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from seatrial.conformance.cli import requirements as command
-from seatrial.conformance.registry import (
-    Registry,
-    RegistryError,
-    UnknownRequirement,
-    requirements_directory,
-)
+from seatrial.conformance.registry import Registry, requirements_directory
+from seatrial.conformance.registry.requirement import RegistryError, UnknownRequirement
 
 if TYPE_CHECKING:
     from pathlib import Path

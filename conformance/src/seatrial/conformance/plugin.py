@@ -18,7 +18,7 @@ from seatrial.conformance.harness import Harness
 from seatrial.conformance.plan import KEY, Plan
 from seatrial.conformance.profiles import PROFILES
 from seatrial.conformance.recorder import Recorder
-from seatrial.conformance.registry import meaning_of_need
+from seatrial.conformance.registry.requirement import meaning_of_need
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

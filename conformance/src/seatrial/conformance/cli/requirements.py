@@ -10,19 +10,21 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from seatrial.conformance.registry import (
-    BINDS,
-    DOCUMENTS,
-    LEVELS,
     STATUSES,
     Coverage,
     Registry,
-    RegistryError,
-    Requirement,
     check,
     coverage,
+    requirements_directory,
+)
+from seatrial.conformance.registry.requirement import (
+    BINDS,
+    DOCUMENTS,
+    LEVELS,
+    RegistryError,
+    Requirement,
     meaning_of_need,
     release_for,
-    requirements_directory,
 )
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from seatrial.conformance.formats.matrix import Column
-    from seatrial.conformance.registry import Registry, Requirement
+    from seatrial.conformance.registry import Registry
+    from seatrial.conformance.registry.requirement import Requirement
     from seatrial.conformance.verdicts import Verdict
 
 _TEMPLATES = Path(__file__).parent / "templates"

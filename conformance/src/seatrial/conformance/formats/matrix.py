@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from seatrial.conformance import cgroups, expectations
 from seatrial.conformance.profiles import Profile
-from seatrial.conformance.registry import DOCUMENTS, LEVELS
+from seatrial.conformance.registry.requirement import DOCUMENTS, LEVELS
 from seatrial.conformance.verdicts import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from seatrial.conformance.expectations import Outcome
-    from seatrial.conformance.registry import Level, Registry, Requirement
+    from seatrial.conformance.registry import Registry
+    from seatrial.conformance.registry.requirement import Level, Requirement
     from seatrial.conformance.results import Results
     from seatrial.conformance.verdicts import Verdict
 

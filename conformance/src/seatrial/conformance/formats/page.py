@@ -15,7 +15,7 @@ from markupsafe import Markup
 from seatrial.conformance import config as configs
 from seatrial.conformance.formats.matrix import MARKS
 from seatrial.conformance.formats.visible import visible
-from seatrial.conformance.registry import LEVELS, SPEC_REPOSITORY
+from seatrial.conformance.registry.requirement import LEVELS, SPEC_REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
