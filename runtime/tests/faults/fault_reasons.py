@@ -52,6 +52,8 @@ REASONS = (
            "Python looks at what it was given as standard input and output", program="python"),
     Reason("-", "467", "", "its mount is made read-only in another way, as on older kernels",
            program="launcher", verb="create|run"),
+    Reason("-", "execveat|fcntl", "", "the container process is cloned once more, and then put "
+           "into its cgroup", program="launcher", verb="create|run"),
     # What the launcher sees, and goes on without.
     Reason("-", "rt_sigtimedwait", "", "it looks again whether the program has ended",
            program="launcher", verb="run"),
@@ -114,6 +116,9 @@ REASONS = (
     Reason("HOOK", "read", "pipe:", "the hook's exit status says it too"),
     Reason("DEVICE|SYMLINK|MOUNT|BIND|MASK|READONLY|CONSOLE_MOUNT", "openat2", "",
            "what cannot be opened is made, and if it is there it is opened then"),
+    Reason("DEVICE", "newfstatat", "", "it is made, unless it is there then"),
+    Reason("MOUNT|BIND|DEVICE|CONSOLE_MOUNT", "mkdirat|mknodat|readlinkat", "",
+           "it is tried once more, component by component"),
     Reason(".*", "statx", "^$", "it is not noted for a create that fails to take away"),
     Reason("ROOT", "fsopen|fsconfig|fsmount", "", "the /proc that is there does as well"),
     Reason("ROOT", "openat", "^/dev/null$", "only what masks a file needs it, and says so"),

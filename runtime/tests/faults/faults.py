@@ -129,6 +129,7 @@ class Run:
     def attempt(self, journal: Journal) -> None:
         """Try all that the journal has no outcome of."""
         start = time.monotonic()
+        before = len(journal.done)
         left = [each for each in range(len(journal.trials)) if each not in journal.done]
 
         def took(index: int, answer: Any) -> None:
@@ -142,7 +143,7 @@ class Run:
             if outcome.survives:
                 show(f"!! {outcome.trial}\n   {outcome.survives}\n"
                      f"   {outcome.verdict.said.strip()}")  # fmt: skip
-            done = index + 1
+            done = len(journal.done) - before
             if done % 100 == 0 or done == len(left):
                 spent = time.monotonic() - start
                 show(f"== {len(journal.done)} of {len(journal.trials)}, {spent:.0f} s, "
