@@ -77,6 +77,12 @@ REASONS = (
     Reason("-", "flock|faccessat2|openat|read|renameat|newfstatat",
            r"^(record|forgotten)$|" + FOLDER + "|/record$",
            "a run that cannot delete has Python do it", program="launcher", verb="run"),
+    # What is kept for the next time.
+    Reason("-", "openat|fcntl|getdents64|write|unlink|unlinkat|linkat|mkdir|read",
+           "state@plans|^[0-9a-f]{16}$|/random/boot_id$", "a plan that cannot be kept is not",
+           program="python", verb="create"),
+    Reason("-", "getresuid|getresgid", "", "a plan that cannot be kept is not", program="python",
+           verb="create"),
     # What is done in another way where the launcher has started Python.
     Reason("-", "openat|read|flock|newfstatat|faccessat2|getdents64|pidfd_open|pidfd_send_signal",
            rf"^(record|plan|forgotten|start\.sock|/proc/\d+/stat)$|{FOLDER}",
@@ -116,7 +122,7 @@ REASONS = (
     Reason("HOOK", "read", "pipe:", "the hook's exit status says it too"),
     Reason("DEVICE|SYMLINK|MOUNT|BIND|MASK|READONLY|CONSOLE_MOUNT", "openat2", "",
            "what cannot be opened is made, and if it is there it is opened then"),
-    Reason("DEVICE", "newfstatat", "", "it is made, unless it is there then"),
+    Reason("DEVICE|NODE", "newfstatat", "", "it is made, unless it is there then"),
     Reason("MOUNT|BIND|DEVICE|CONSOLE_MOUNT", "mkdirat|mknodat|readlinkat", "",
            "it is tried once more, component by component"),
     Reason(".*", "statx", "^$", "it is not noted for a create that fails to take away"),

@@ -168,6 +168,7 @@ static const struct known known[] = {
     {SYS_fchownat, 1, -1, 'm'},
     {SYS_mknodat, 1, -1, 'm'},
     {SYS_symlinkat, 2, -1, 'm'},
+    {SYS_linkat, 3, -1, 'm'},
     {SYS_setxattr, 0, -1, 'm'},
     {SYS_removexattr, 0, -1, 'm'},
     {SYS_chdir, 0, -1, 'm'},

@@ -39,6 +39,11 @@ def test_a_launcher_that_cannot_lock_or_forget_undoes_what_it_did(tmp_path: Path
     faults(tmp_path, *lives, *words)
 
 
+def test_a_plan_that_cannot_be_kept_whole_is_not_kept(tmp_path: Path) -> None:
+    words = [word for call in ("write", "linkat", "getresuid") for word in ("--call", call)]
+    faults(tmp_path, "--case", "plain, keeping", *words)
+
+
 def test_a_run_that_was_cut_short_goes_on_where_it_was(tmp_path: Path) -> None:
     options = ("--case", "plain, kept", "--verb", "kill", "--sample", "4")
     faults(tmp_path, *options)

@@ -236,6 +236,15 @@ def test_a_full_disk_is_no_error(bundle: Bundle) -> None:
         subprocess.run(["umount", folder], check=True)
 
 
+def test_what_cannot_be_asked_keeps_nothing_and_is_no_error(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = sources.prepare(new_id(), bundle=str(bundle.folder), root=str(bundle.root))
+    # A container was made by then: it must not fail because of its plan.
+    monkeypatch.setattr(kept, "BOOT_ID", "/nonexistent")
+    assert kept.keep(source) == "/nonexistent: No such file or directory"
+
+
 def test_the_oldest_go_when_there_are_too_many(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

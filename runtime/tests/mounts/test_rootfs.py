@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mounting import Create, Failed, entry
+
+from seatrial.oci import host
+from seatrial.oci import rootfs as root_of
+from seatrial.oci.config import Config, Root
 
 USER: dict[str, Any] = {
     name: [{"containerID": 0, "hostID": 100000, "size": 65536}]
@@ -114,6 +120,18 @@ def test_a_mount_that_the_host_has_in_the_root_is_read_only_with_it(
 
 
 @pytest.mark.parametrize("namespaces", [(), ("user",)])
+def test_a_read_only_root_that_cannot_be_looked_at_is_not_taken_to_have_no_mounts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(path: str) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(host, "real", fail)
+    config = Config(oci_version="1.3.0", root=Root(path="/rootfs", readonly=True))
+    with pytest.raises(OSError, match="Input/output error: '/rootfs'"):
+        list(root_of.close(config, "/bundle"))
+
+
 def test_masked_and_read_only_paths(
     create: Create, rootfs: Path, namespaces: tuple[str, ...]
 ) -> None:

@@ -63,8 +63,8 @@ def keep(source: Source) -> str | None:
     """Keep a plan; return why it is not kept, which is never an error."""
     why = obstacle(source)
     if why is None:
-        content = slot(source)
         try:
+            content = slot(source)
             if len(content) > MOST_BYTES:
                 return "it is too large"
             os.makedirs(source.root, 0o700, exist_ok=True)
@@ -179,16 +179,16 @@ def _write(root: str, name: str, content: bytes) -> None:
         if not is_ours(os.fstat(place)):
             raise PermissionError(1, "is not ours alone", folder)
         _make_room(place, name)
-        fresh = f"{name}.{os.getpid()}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(fresh, flags, 0o600, dir_fd=place)
-        try:
-            with open(fd, "wb") as file:
-                file.write(content)
-            os.rename(fresh, name, src_dir_fd=place, dst_dir_fd=place)
-        except BaseException:
-            os.unlink(fresh, dir_fd=place)
-            raise
+        # Without a name until it is whole: of a writer that is killed nothing is left.
+        fd = os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=place)
+        with open(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=place)
+            # What somebody else has kept meanwhile is as good.
+            with contextlib.suppress(FileExistsError):
+                os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=place)
     finally:
         os.close(place)
 

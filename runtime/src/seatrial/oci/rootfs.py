@@ -135,7 +135,7 @@ def _mounts_below(root: str) -> list[str]:
     """Return the host's mounts inside of the root, as paths from there."""
     try:
         root = host.real(root).rstrip("/")
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []  # this host has none, as it was told where the root's path was looked at
     targets = map(host.target_of, host.mounts(root or "/"))
     return list(dict.fromkeys(name[len(root) :] for name in targets if name.startswith(root + "/")))
