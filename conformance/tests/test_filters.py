@@ -126,9 +126,16 @@ def test_a_handled_signal_does_not_end_the_process() -> None:
     assert json.loads(said.splitlines()[-1])["text"] == "on"
 
 
-def test_a_logged_call_is_in_the_kernel_s_log() -> None:
+def test_a_logged_call_is_in_the_kernel_s_log_by_its_process() -> None:
     evidence = need("kernel-audit")
     if evidence:
+        number = NUMBERS["munlockall"]
+        command = [str(probe_binary()), "logged", str(number)]
         with kernel_audit.AuditLog() as log:
-            probe("logged", NUMBER)
-            assert log.codes(NUMBERS["munlockall"], count=1, timeout_s=2) == [0x7FFC0000]
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as other:
+                other.wait()
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as own:
+                own.wait()
+            assert log.codes(number, pids=[own.pid], count=1, timeout_s=2) == [0x7FFC0000]
+            # What others have logged before was passed over.
+            assert log.codes(number, pids=[other.pid], count=1, timeout_s=0) == []

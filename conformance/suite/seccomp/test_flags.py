@@ -87,7 +87,7 @@ def test_with_the_flag_log_denied_calls_are_logged(harness: Harness, others: lis
         return
     with AuditLog() as log:
         observed(harness, flagged(*flags), [Call("munlockall")])
-        codes = log.codes(NUMBERS["munlockall"], count=1, timeout_s=1)
+        codes = log.codes(NUMBERS["munlockall"], pids=harness.pids, count=1, timeout_s=1)
     assert codes == [ERRNO]
 
 
@@ -99,7 +99,8 @@ def test_without_the_flag_log_denied_calls_are_not_logged(harness: Harness) -> N
     rule = Filter((*flagged().entries, last))
     with AuditLog() as log:
         observed(harness, rule, [Call("munlockall"), Call("getegid")])
-        codes = log.codes(NUMBERS["getegid"], NUMBERS["munlockall"], count=1, timeout_s=1)
+        calls = NUMBERS["getegid"], NUMBERS["munlockall"]
+        codes = log.codes(*calls, pids=harness.pids, count=1, timeout_s=1)
     assert codes == [LOG]
 
 

@@ -61,6 +61,8 @@ class Harness:
         self.notes: list[str] = []
         self.leaks: list[Leak] = []
         self.journal = Journal()
+        #: The container processes there have been.
+        self.pids: set[int] = set()
         self._numbers = itertools.count(1)
         self._open = 0
         self._after_error = False
@@ -274,6 +276,8 @@ class Harness:
             # The test has its verdict; the auditor ends and removes what is left.
             self._killed = self._killed or hung.killed
         finally:
+            if container.pid is not None:
+                self.pids.add(container.pid)
             self._done = list(container.runtime.journal), list(container.runtime.trace)
             container.runtime.journal[:] = journal
             container.runtime.trace[:] = trace

@@ -15,6 +15,7 @@ from seatrial.conformance.bundle import probe_binary
 from seatrial.conformance.syscalls import NUMBERS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import TracebackType
 
 _NETLINK_AUDIT = 9
@@ -52,10 +53,13 @@ class AuditLog:
             self._socket.close()
             raise
 
-    def codes(self, *syscalls: int, count: int, timeout_s: float) -> list[int]:
-        """Return what filters did to ``syscalls``: ``count`` records, fewer if no more come.
+    def codes(
+        self, *syscalls: int, pids: Collection[int], count: int, timeout_s: float
+    ) -> list[int]:
+        """Return what filters did to ``syscalls`` of processes: ``count`` records, or fewer.
 
-        Only calls with a number that nobody else makes can be told from those of others.
+        The log has the pids of the host's first pid namespace, and is everybody's: other programs
+        may make the same calls meanwhile, those of another run of the suite too.
         """
         deadline = time.monotonic() + timeout_s
         found: list[int] = []
@@ -63,7 +67,7 @@ class AuditLog:
             [self._socket.fileno()], deadline - time.monotonic()
         ):
             record = _parse(self._socket.recv(1 << 16))
-            if record is not None and record.syscall in syscalls:
+            if record is not None and record.pid in pids and record.syscall in syscalls:
                 found.append(record.code)
         return found
 
@@ -100,8 +104,9 @@ def refusal() -> str:
     try:
         with AuditLog() as log:
             command = [str(probe_binary()), "logged", str(call)]
-            subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-            codes = log.codes(call, count=1, timeout_s=1)
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as caller:
+                caller.wait()
+            codes = log.codes(call, pids=[caller.pid], count=1, timeout_s=1)
     except OSError as error:
         return os.strerror(error.errno) if error.errno else str(error)
     return "" if codes else "a call that should be in it is not"
