@@ -77,12 +77,15 @@ REASONS = (
     Reason("-", "flock|faccessat2|openat|read|renameat|newfstatat",
            r"^(record|forgotten)$|" + FOLDER + "|/record$",
            "a run that cannot delete has Python do it", program="launcher", verb="run"),
+    Reason("-", "read", "^/ptmx$", "by this a terminal says that nobody has its other end open",
+           program="python", verb="run"),
     # What is kept for the next time.
     Reason("-", "openat|fcntl|getdents64|write|unlink|unlinkat|linkat|mkdir|read",
-           "state@plans|^[0-9a-f]{16}$|/random/boot_id$", "a plan that cannot be kept is not",
+           r"state@plans|^[0-9a-f]{16}$|/random/boot_id$|^\.$",
+           "a plan that cannot be kept is not",
            program="python", verb="create"),
-    Reason("-", "getresuid|getresgid", "", "a plan that cannot be kept is not", program="python",
-           verb="create"),
+    Reason("-", "getresuid|getresgid|capget", "", "a plan that cannot be kept is not",
+           program="python", verb="create"),
     # What is done in another way where the launcher has started Python.
     Reason("-", "openat|read|flock|newfstatat|faccessat2|getdents64|pidfd_open|pidfd_send_signal",
            rf"^(record|plan|forgotten|start\.sock|/proc/\d+/stat)$|{FOLDER}",
