@@ -194,9 +194,12 @@ engine: setup ## start seatriald, our own engine, on a socket in build/engine: R
 	    $(BIN)/seatriald --host=unix://$$socket --data-root=$(CURDIR)/build/engine/data \
 	    --cgroup-parent=$$cgroup --runtime=$(or $(firstword $(RUNTIME)),seatrial-oci) || true
 
-# What `make bench` times: all of these that are on this machine, or RUNTIME. The reference runtime is
-# an installed wheel's, as its users have it: the checkout's own is an editable install.
-BENCHED := build/bench/bin/seatrial-oci crun runc youki runsc podman docker
+# What `make bench` times: all of these that are on this machine, or RUNTIME. What is ours is an
+# installed wheel's, as its users have it: the checkout's own is an editable install.
+BENCHED := build/bench/bin/seatrial-oci crun runc youki runsc podman docker build/bench/bin/seatriald
+# What seatrial-oci and seatriald import, of the lock.
+BENCH_NEEDS := aiohappyeyeballs|aiohttp|aiosignal|attrs|dnspython|frozenlist|idna|msgspec|multidict
+BENCH_NEEDS := $(BENCH_NEEDS)|propcache|pyroute2|typing-extensions|yarl
 
 .PHONY: bench
 bench: setup build/bench/.installed ## time runtimes, 7 quiet minutes on two cores: ARGS=--quick for a look, RUNTIME="crun runc"
@@ -214,11 +217,11 @@ publish-bench: setup build/bench/.installed ## time runtimes, and put the run in
 	    $(foreach results,$(wildcard results/conformance/*.jsonl),--conformance $(results)) $(ARGS)
 	$(BIN)/seatrial bench publish build/bench/run --to $(PUBLISHED) --readme README.md $(PUBLISH_ARGS)
 
-build/bench/.installed: $(VENV)/.compiled $(wildcard runtime/src/seatrial/oci/*.py runtime/src/seatrial/oci/*/*.py)
-	@echo "== installing the reference runtime as a wheel, into build/bench"
+build/bench/.installed: $(VENV)/.compiled $(wildcard $(foreach depth,* */* */*/*,runtime/src/seatrial/$(depth).py))
+	@echo "== installing the reference runtime and the engine as a wheel, into build/bench"
 	$(PYTHON) -m venv --clear build/bench
 	$(BIN)/hatchling build -t wheel -d build/bench/dist >/dev/null
-	awk '/^[^ #]/ {wanted = /^msgspec==/} wanted' requirements.lock >build/bench/needed
+	awk '/^[^ #]/ {wanted = /^($(BENCH_NEEDS))==/} wanted' requirements.lock >build/bench/needed
 	build/bench/bin/pip install --quiet --require-hashes --no-deps -r build/bench/needed
 	build/bench/bin/pip install --quiet --no-deps build/bench/dist/*.whl
 	touch $@
