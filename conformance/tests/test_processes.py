@@ -158,7 +158,7 @@ def test_who_collects_leaves_children_from_before_to_others() -> None:
 
 def test_a_child_can_be_left_a_zombie() -> None:
     with processes.collecting():
-        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "read line"], {})
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {})
         with processes.left_uncollected(pid):
             os.kill(pid, signal.SIGKILL)
             assert processes.wait(pid, timeout_s=LONG_S)
