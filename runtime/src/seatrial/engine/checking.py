@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from seatrial.engine import cgroups, preparation
+from seatrial.engine.names import ids_in
 from seatrial.engine.registry.manifests import digest_of
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from seatrial.engine.engine import Engine
     from seatrial.engine.records import Record
-
-_ID = 64
 
 
 def complaints(engine: Engine) -> list[str]:
@@ -39,19 +38,12 @@ def _busy(engine: Engine) -> set[str]:
     return _known(engine) - {each.id for each in _settled(engine)}
 
 
-def _ids(folder: str) -> set[str]:
-    try:
-        return {name for name in os.listdir(folder) if len(name) == _ID}
-    except FileNotFoundError:
-        return set()
-
-
 def _database(engine: Engine) -> Iterator[str]:
     yield from (f"database: {each}" for each in engine.database.defects())
 
 
 def _folders(engine: Engine) -> Iterator[str]:
-    found, known = _ids(f"{engine.settings.root}/containers"), _known(engine)
+    found, known = ids_in(f"{engine.settings.root}/containers"), _known(engine)
     yield from (f"folder of no container: {each}" for each in sorted(found - known))
     yield from (f"container without a folder: {each}" for each in sorted(known - found))
     for each in _settled(engine):
@@ -76,7 +68,7 @@ def _mounts(engine: Engine) -> Iterator[str]:
 
 def _supervisors(engine: Engine) -> Iterator[str]:
     running = _running(engine)
-    for identifier in sorted(_ids(engine.settings.exec_root) - running - _busy(engine)):
+    for identifier in sorted(ids_in(engine.settings.exec_root) - running - _busy(engine)):
         yield f"folder of a supervisor, and nothing runs: {identifier}"
     for container in engine.containers.all():
         record = container.record
@@ -99,7 +91,7 @@ def _cgroups(engine: Engine) -> Iterator[str]:
     running, busy = _running(engine), _busy(engine)
     for where in sorted(set(cgroups.mounts().values())):
         folder = f"{where}/{engine.settings.cgroup_parent.strip('/')}"
-        for identifier in sorted(_ids(folder) - running - busy):
+        for identifier in sorted(ids_in(folder) - running - busy):
             yield f"cgroup of no container that runs: {folder}/{identifier}"
 
 

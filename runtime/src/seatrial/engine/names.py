@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 
@@ -10,6 +11,7 @@ from seatrial.engine.errors import BadRequest
 PATTERN = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
 _NAME = re.compile(rf"/?{PATTERN}+", re.ASCII)
 _VOLUME = re.compile(rf"{PATTERN}*", re.ASCII)
+_ID_DIGITS = 64
 #: A folder's name is no longer (limits.h, NAME_MAX).
 _LONGEST = 255
 #: What somebody who gives no name gets: a wind and a thing of the sea.
@@ -30,9 +32,17 @@ def new_id() -> str:
 
     Docker takes care that the first twelve are not all decimal: hosts named so confuse programs.
     """
-    while (made := secrets.token_hex(32))[:12].isdecimal():
+    while (made := secrets.token_hex(_ID_DIGITS // 2))[:12].isdecimal():
         pass
     return made
+
+
+def ids_in(folder: str) -> set[str]:
+    """Return the ids that something in a folder is called by; none if there is no folder."""
+    try:
+        return {name for name in os.listdir(folder) if len(name) == _ID_DIGITS}
+    except FileNotFoundError:
+        return set()
 
 
 def new_name(taken: set[str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from seatrial.engine import clock, health, messages, removal, runs
 from seatrial.engine.errors import EngineError
 from seatrial.engine.extraction import remove_tree
+from seatrial.engine.names import ids_in
 from seatrial.engine.snapshots import Snapshot
 from seatrial.engine.supervision import SupervisorGone
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from seatrial.engine.engine import Engine
 
 _SOCKET, _EXIT_FILE = "supervisor.sock", "exit.json"
-_ID = 64
 
 
 async def recover(engine: Engine) -> None:
@@ -98,9 +98,8 @@ async def _sweep(engine: Engine) -> None:
             with suppress(EngineError):
                 await runtime("delete", "--force", identifier)
     for parent in (f"{engine.settings.root}/containers", engine.settings.exec_root):
-        for name in os.listdir(parent):
-            if len(name) == _ID and name not in known:
-                Snapshot(f"{parent}/{name}", []).unmount()
-                remove_tree(None, f"{parent}/{name}")
+        for identifier in ids_in(parent) - known:
+            Snapshot(f"{parent}/{identifier}", []).unmount()
+            remove_tree(None, f"{parent}/{identifier}")
     engine.volumes.sweep()
     engine.images.sweep(engine.layers_in_use())

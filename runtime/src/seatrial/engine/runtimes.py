@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from typing import Any
 
+from seatrial.engine import names
 from seatrial.engine.errors import EngineError
 
-_ID = 64
 #: With this in its environment, ``create`` does what its keeper has prepared.
 _PREPARED = {"SEATRIAL_OCI_CACHE": "on"}
 
@@ -86,10 +85,7 @@ class Runtime:
 
     def containers(self) -> set[str]:
         """Return the ids that the runtime has something of: it has a folder for each."""
-        try:
-            return {name for name in os.listdir(self._state) if len(name) == _ID}
-        except FileNotFoundError:
-            return set()
+        return names.ids_in(self._state)
 
     async def pids(self, identifier: str) -> list[int]:
         """Return the processes of a container."""
