@@ -11,8 +11,6 @@ from seatrial.engine.clock import NEVER
 from seatrial.engine.network.endpoints import Endpoint, Published  # noqa: TC001 - msgspec reads them
 from seatrial.engine.payloads import Config, HostConfig  # noqa: TC001 - the same
 
-RUNNING = frozenset({"running", "paused", "restarting"})
-
 
 class MountPoint(Struct, rename="pascal", omit_defaults=True):
     """A bind mount or a volume of a container, as inspect tells it."""

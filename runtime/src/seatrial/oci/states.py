@@ -42,7 +42,7 @@ def summary(identifier: str, *, root: str) -> dict[str, Any]:
     """Return what a list shows of a container: its state and more."""
     folder = Folder(root, identifier)
     record = folder.record()
-    found = state(identifier, root=root)
+    found = state_of(record, status_of(folder, record))
     return {
         "ociVersion": found["ociVersion"],
         "id": record.id,

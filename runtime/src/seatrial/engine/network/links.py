@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seatrial.engine.network.endpoints import Endpoint
     from seatrial.engine.network.networks import Network
 
-#: What a device of ours is called at first: nothing that the container has is called so.
+#: The number of every namespace's loopback device.
 _LOOPBACK = 1
 #: No duplicates are looked for (RFC 4862), as every address is given out here.
 _NODAD = 0x02
@@ -160,11 +160,6 @@ def set_gateways(gateway: str, gateway6: str) -> None:
                 # Without IPv6 there are no tables of its routes (ENOENT).
                 with _unless(errno.ESRCH, errno.ENOENT):
                     kernel.route("del", family=family, dst="default")
-
-
-def remove_inside(device: str) -> None:
-    """Remove a device of the namespace that this thread is in."""
-    remove(device)
 
 
 @contextmanager
