@@ -10,9 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from daemons import image
 from daemons.crashes import Crashes, moments
-from daemons.room import Room
 from daemons.seatriald import Seatriald
 
 
@@ -30,20 +28,19 @@ def main() -> int:
     parser.add_argument("--runtime", default=str(Path(sys.executable).parent / "seatrial-oci"))
     arguments = parser.parse_args()
     found = 0
-    with tempfile.TemporaryDirectory() as name:
-        layer = Path(name) / "layer.tar"
-        image.write_layer(layer)
-        with Room(Path(name)) as room:
-            engine = Seatriald(room, arguments.runtime, layer)
-            crashes = Crashes(engine)
-            for number, moment in enumerate(moments(arguments.seed, arguments.moments)):
-                wrong = crashes.at(moment)
-                found += len(wrong)
-                say(f"{number:3} {moment.verb:6} {moment.part:.2f} {' and '.join(moment.victims)}")
-                for each in wrong:
-                    say(f"      {each}")
-            left = crashes.left()
-            say(f"{arguments.moments} moments, {found} complaints, left: {left or 'nothing'}")
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Seatriald.in_a_room(Path(name), arguments.runtime) as engine,
+    ):
+        crashes = Crashes(engine)
+        for number, moment in enumerate(moments(arguments.seed, arguments.moments)):
+            wrong = crashes.at(moment)
+            found += len(wrong)
+            say(f"{number:3} {moment.verb:6} {moment.part:.2f} {' and '.join(moment.victims)}")
+            for each in wrong:
+                say(f"      {each}")
+        left = crashes.left()
+        say(f"{arguments.moments} moments, {found} complaints, left: {left or 'nothing'}")
     return 1 if found or left else 0
 
 

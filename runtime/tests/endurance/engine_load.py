@@ -16,7 +16,6 @@ from pathlib import Path
 
 from daemons import image
 from daemons.crashes import Api, daemon_of
-from daemons.room import Room
 from daemons.seatriald import Seatriald
 
 _PARALLEL, _SAMPLES = 8, 10
@@ -137,13 +136,13 @@ def main() -> int:
     parser.add_argument("--in-a-row", type=int, default=1000)
     parser.add_argument("--runtime", default=str(Path(sys.executable).parent / "seatrial-oci"))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        layer = Path(name) / "layer.tar"
-        image.write_layer(layer)
-        with Room(Path(name)) as room:
-            load = Load(Seatriald(room, arguments.runtime, layer))
-            load.at_once(arguments.at_once)
-            load.in_a_row(arguments.in_a_row)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Seatriald.in_a_room(Path(name), arguments.runtime) as engine,
+    ):
+        load = Load(engine)
+        load.at_once(arguments.at_once)
+        load.in_a_row(arguments.in_a_row)
     for each in load.wrong:
         say(f"wrong: {each}")
     return 1 if load.wrong else 0

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from daemons import image
-from daemons.room import PATH, Room
+from daemons.room import PATH
 from daemons.seatriald import Seatriald
 
 if TYPE_CHECKING:
@@ -25,17 +24,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seatriald]:
     assert os.geteuid() == 0, "containers are made by root"
     for name in ("docker", "busybox"):
         assert shutil.which(name, path=PATH), f"no {name} (hint: make engine-packages)"
-    layer = tmp_path_factory.mktemp("image") / "layer.tar"
-    image.write_layer(layer)
-    with Room(tmp_path_factory.mktemp("seatriald")) as room:
-        yield Seatriald(room, _REFERENCE, layer)
+    with Seatriald.in_a_room(tmp_path_factory.mktemp("seatriald"), _REFERENCE) as begun:
+        yield begun
 
 
 @pytest.fixture(scope="session")
 def spare(tmp_path_factory: pytest.TempPathFactory, engine: Seatriald) -> Iterator[Seatriald]:
     """Return another engine, for tests that spoil one: it is no other test's."""
-    folder = tmp_path_factory.mktemp("spare")
-    layer = folder / "layer.tar"
-    image.write_layer(layer)
-    with Room(folder) as room:
-        yield Seatriald(room, engine.runtime, layer)
+    with Seatriald.in_a_room(tmp_path_factory.mktemp("spare"), engine.runtime) as begun:
+        yield begun

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 from daemons import image
 from daemons.registry import Registry
-from daemons.room import Room
 from daemons.seatriald import COMMAND, Seatriald
 
 if TYPE_CHECKING:
@@ -88,11 +87,8 @@ class _Crashes:
 @pytest.fixture(scope="module")
 def crashes(tmp_path_factory: pytest.TempPathFactory, engine: Seatriald) -> Iterator[_Crashes]:
     """Return an engine of our own: what is damaged is nobody else's."""
-    folder = tmp_path_factory.mktemp("crashes")
-    layer = folder / "layer.tar"
-    image.write_layer(layer)
-    with Room(folder) as room:
-        yield _Crashes(Seatriald(room, engine.runtime, layer))
+    with Seatriald.in_a_room(tmp_path_factory.mktemp("crashes"), engine.runtime) as begun:
+        yield _Crashes(begun)
 
 
 def test_images_are_whole_or_not_there_whenever_the_daemon_is_killed(crashes: _Crashes) -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
+from daemons import image
 from daemons.engine import Engine
-from daemons.room import Daemon, Follower
+from daemons.room import Daemon, Follower, Room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: As it is installed beside this Python.
 COMMAND = str(Path(sys.executable).parent / "seatriald")
@@ -16,6 +22,15 @@ COMMAND = str(Path(sys.executable).parent / "seatriald")
 
 class Seatriald(Engine):
     """The daemon with its state in the room, and docker's client."""
+
+    @classmethod
+    @contextmanager
+    def in_a_room(cls, folder: Path, runtime: str) -> Iterator[Self]:
+        """Begin the engine in a room of its own, with an image of busybox; both end with this."""
+        layer = folder / "layer.tar"
+        image.write_layer(layer)
+        with Room(folder) as room:
+            yield cls(room, runtime, layer)
 
     def begin(self) -> None:
         """Start the daemon."""
